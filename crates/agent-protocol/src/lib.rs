@@ -1,0 +1,1 @@
+//! The wire types of /KeyfactorAgents, shared by server and agent. No behaviour.

@@ -1,0 +1,1 @@
+//! The product: slices, web rules, security, audit.

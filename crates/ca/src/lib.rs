@@ -1,0 +1,1 @@
+//! Certificate authorities: the trait, its capabilities, one folder per connector.

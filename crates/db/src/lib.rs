@@ -1,0 +1,1 @@
+//! Tables, migrations, pools, group commit, and what differs between SQLite and PostgreSQL.

@@ -1,0 +1,1 @@
+//! The query language: lexer, grammar, syntax tree, canonical printer. No database.

@@ -1,0 +1,1 @@
+//! Sealed values: envelope encryption, key providers, rotation.

@@ -1,0 +1,1 @@
+//! Certificate store drivers: the trait, one folder per driver, the conformance suite.

@@ -1,0 +1,1 @@
+//! A real server in process on either database, agents, clock, builders.
