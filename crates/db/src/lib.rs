@@ -1,1 +1,24 @@
-//! Tables, migrations, pools, group commit, and what differs between SQLite and PostgreSQL.
+//! Tables, migrations, pools and group commit, and everything that differs between SQLite and PostgreSQL.
+//!
+//! [`Db::open`] migrates and connects; [`Db::read`] answers from the committed state; [`Db::write`] runs a closure in one
+//! transaction. On SQLite one writer thread owns the only write connection and commits the closures that wait together, with
+//! one sync of the disk; on PostgreSQL every closure has a connection of its own.
+
+mod dialect;
+mod error;
+#[cfg(feature = "killpoints")]
+pub mod killpoints;
+mod migrations;
+mod pool;
+pub mod tables;
+mod writer;
+
+pub use dialect::{Dialect, escape_like, fold};
+pub use error::Error;
+pub use pool::{Db, Durability, Options};
+
+/// The open transaction that a closure of [`Db::write`] works on.
+pub type Tx = sea_orm::DatabaseTransaction;
+
+/// What a closure of [`Db::write`] returns: a boxed future that borrows the transaction.
+pub type WriteFuture<'t, T, E> = std::pin::Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;

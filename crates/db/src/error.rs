@@ -1,0 +1,44 @@
+//! What can go wrong between the product and its database.
+
+use sea_orm::{DbErr, SqlErr};
+
+/// A database failure. Callers outside see none of its text; it is for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The statement or connection failed.
+    #[error("database: {0}")]
+    Database(#[from] DbErr),
+    /// The address names no database that Chancery can use.
+    #[error("database address: {0}")]
+    Address(String),
+    /// The writer stopped before it answered; whether the change was kept is unknown to the caller.
+    #[error("the database writer stopped: {0}")]
+    WriterStopped(String),
+    /// A closure of `write` called `write` again, which would wait for itself.
+    #[error("a write was started inside the write {0:?}")]
+    NestedWrite(&'static str),
+    /// A closure of `write` panicked; its changes were rolled back.
+    #[error("the write {0:?} panicked")]
+    Panicked(&'static str),
+    /// A file or folder could not be used.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Whether a unique or foreign key constraint refused the statement, as it does when two callers race.
+    pub fn is_constraint(&self) -> bool {
+        matches!(
+            self,
+            Self::Database(error) if matches!(
+                error.sql_err(),
+                Some(SqlErr::UniqueConstraintViolation(_) | SqlErr::ForeignKeyConstraintViolation(_))
+            )
+        )
+    }
+}

@@ -1,0 +1,212 @@
+//! Opening a database: pools, pragmas, migrations.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement, TransactionTrait};
+
+use crate::writer::Writer;
+use crate::{Dialect, Error, Tx, WriteFuture, migrations};
+
+/// How long a connection of another process may hold the SQLite file before a statement gives up, in milliseconds.
+const SQLITE_BUSY_TIMEOUT_MS: u64 = 10_000;
+/// Pages in the write-ahead log before it is folded back into the file.
+const SQLITE_CHECKPOINT_PAGES: u32 = 4_000;
+
+/// How many connections to hold.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections that read, on SQLite.
+    pub readers: u32,
+    /// Connections of all kinds, on PostgreSQL.
+    pub postgres_connections: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { readers: 4, postgres_connections: 16 }
+    }
+}
+
+/// What the database itself says about when a commit is on disk.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Durability {
+    /// `sqlite` or `postgres`.
+    pub database: &'static str,
+    /// Setting and value, as the database prints them.
+    pub settings: Vec<(String, String)>,
+    /// Whether an acknowledged commit survives a power cut.
+    pub full: bool,
+}
+
+/// A database, open and migrated. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Db {
+    dialect: Dialect,
+    reader: DatabaseConnection,
+    writer: Option<Writer>,
+}
+
+tokio::task_local! {
+    static INSIDE_WRITE: &'static str;
+}
+
+impl Db {
+    /// Opens the database at `address` and brings its schema up to date. `sqlite:PATH` (or a bare path) is a file, made
+    /// when missing; `postgres://…` a server. Safe when two servers start at once.
+    ///
+    /// # Errors
+    /// [`Error::Address`] for an address of no known form, otherwise what the database said.
+    pub async fn open(address: &str, options: &Options) -> Result<Self, Error> {
+        if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+            Self::open_postgres(address, options).await
+        } else if let Some((scheme, _)) = address.split_once("://") {
+            Err(Error::Address(format!("{scheme:?} is neither sqlite nor postgres")))
+        } else {
+            Self::open_sqlite(Path::new(address.strip_prefix("sqlite:").unwrap_or(address)), options).await
+        }
+    }
+
+    async fn open_sqlite(path: &Path, options: &Options) -> Result<Self, Error> {
+        let path: PathBuf = path.to_owned();
+        let writer = Writer::start(path.clone()).await?;
+        let reader = Database::connect(sqlite_options(&path, options.readers, true)).await?;
+        Ok(Self { dialect: Dialect::Sqlite, reader, writer: Some(writer) })
+    }
+
+    async fn open_postgres(address: &str, options: &Options) -> Result<Self, Error> {
+        let mut connect = ConnectOptions::new(address);
+        connect
+            .max_connections(options.postgres_connections)
+            .min_connections(1)
+            .sqlx_logging(false)
+            .test_before_acquire(false)
+            .acquire_timeout(Duration::from_secs(30));
+        let pool = Database::connect(connect).await?;
+        migrations::migrate_postgres(&pool).await?;
+        Ok(Self { dialect: Dialect::Postgres, reader: pool, writer: None })
+    }
+
+    /// Which database this is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The connections to read the committed state with.
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// Runs `work` in one transaction that is kept when it answers `Ok` and rolled back when it answers `Err` or panics.
+    /// `Ok` is answered only once the change is on disk. `name` says in logs and kill points which write this is
+    /// (`slice.verb`).
+    ///
+    /// Closures of other callers may share the commit, so `work` must wait for nothing but the database, and must not call
+    /// [`Db::write`] itself.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`Error`] when the database failed.
+    pub async fn write<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'t> FnOnce(&'t Tx) -> WriteFuture<'t, T, E> + Send + 'static,
+    {
+        if let Ok(outer) = INSIDE_WRITE.try_with(|outer| *outer) {
+            return Err(Error::NestedWrite(outer).into());
+        }
+        match &self.writer {
+            Some(writer) => {
+                writer.write(name, move |tx| Box::pin(INSIDE_WRITE.scope(name, work(tx)))).await
+            }
+            None => {
+                let tx = self.reader.begin().await.map_err(Error::from)?;
+                match INSIDE_WRITE.scope(name, work(&tx)).await {
+                    Ok(value) => {
+                        #[cfg(feature = "killpoints")]
+                        crate::killpoints::reached(name, crate::killpoints::Moment::BeforeCommit);
+                        tx.commit().await.map_err(Error::from)?;
+                        #[cfg(feature = "killpoints")]
+                        crate::killpoints::reached(name, crate::killpoints::Moment::AfterCommit);
+                        Ok(value)
+                    }
+                    Err(error) => {
+                        if let Err(rollback) = tx.rollback().await {
+                            tracing::warn!(name, error = %rollback, "rollback failed; the server ends the transaction");
+                        }
+                        Err(error)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks the database how durable its commits are.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn durability(&self) -> Result<Durability, Error> {
+        match &self.writer {
+            Some(writer) => writer.durability().await,
+            None => {
+                let mut settings = Vec::new();
+                for name in ["fsync", "synchronous_commit", "full_page_writes"] {
+                    let statement =
+                        Statement::from_string(self.dialect.backend(), format!("SELECT current_setting('{name}') AS value"));
+                    let row = self.reader.query_one_raw(statement).await?;
+                    let value = row.map(|row| row.try_get::<String>("", "value")).transpose()?.unwrap_or_default();
+                    settings.push((name.to_owned(), value));
+                }
+                let full = settings.iter().all(|(_, value)| value != "off");
+                Ok(Durability { database: "postgres", settings, full })
+            }
+        }
+    }
+
+    /// Copies a SQLite database to `target` while it is in use, as of one moment.
+    ///
+    /// # Errors
+    /// [`Error::Address`] on PostgreSQL, whose own tools do this.
+    pub async fn backup_to(&self, target: &Path) -> Result<(), Error> {
+        if self.dialect != Dialect::Sqlite {
+            return Err(Error::Address("PostgreSQL is backed up with pg_dump".into()));
+        }
+        let text = target.display().to_string().replace('\'', "''");
+        let statement = Statement::from_string(self.dialect.backend(), format!("VACUUM INTO '{text}'"));
+        self.reader.execute_raw(statement).await?;
+        Ok(())
+    }
+
+    /// Closes the pools. Writes that were accepted are finished first.
+    pub async fn close(self) {
+        if let Some(writer) = self.writer {
+            writer.stop().await;
+        }
+        if let Err(error) = self.reader.close().await {
+            tracing::warn!(%error, "closing the database");
+        }
+    }
+}
+
+/// Connection options of one SQLite pool. `synchronous=FULL`: an acknowledged write survives a power cut.
+pub(crate) fn sqlite_options(path: &Path, connections: u32, read_only: bool) -> ConnectOptions {
+    let mut options = ConnectOptions::new(format!("sqlite://{}", path.display()));
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .sqlx_logging(false)
+        .test_before_acquire(false)
+        .map_sqlx_sqlite_opts(move |options| {
+            let options = options
+                .create_if_missing(!read_only)
+                .foreign_keys(true)
+                .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
+                .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
+                .busy_timeout(Duration::from_millis(SQLITE_BUSY_TIMEOUT_MS))
+                .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES.to_string())
+                .pragma("cache_size", "-8000")
+                .statement_cache_capacity(256);
+            if read_only { options.pragma("query_only", "ON") } else { options }
+        });
+    options
+}

@@ -1,0 +1,40 @@
+//! What was done, by whom, from where. Written in the transaction of the change.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `audit_records`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "audit_records")]
+pub struct Model {
+    /// Id.
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    /// Epoch milliseconds.
+    pub at: i64,
+    /// Account name, or `system: reason`.
+    pub actor: String,
+    /// The caller's network address.
+    pub address: Option<String>,
+    /// The contract's AuditLogOperation.
+    pub operation: i32,
+    /// The contract's AuditLogCategory.
+    pub category: i32,
+    /// 0 information, 1 warning, 2 failure.
+    pub level: i32,
+    /// The thing changed.
+    pub name: String,
+    /// Message.
+    pub message: String,
+    /// JSON, secrets left out.
+    pub before: Option<String>,
+    /// JSON, secrets left out.
+    pub after: Option<String>,
+    /// Of the request.
+    pub correlation_id: Uuid,
+}
+
+/// No relations are declared: slices join where they need to.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

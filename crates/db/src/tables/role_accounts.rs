@@ -1,0 +1,21 @@
+//! Which accounts hold a role.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `role_accounts`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "role_accounts")]
+pub struct Model {
+    /// Role id.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub role_id: i64,
+    /// Account id.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub account_id: i64,
+}
+
+/// No relations are declared: slices join where they need to.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
