@@ -106,7 +106,7 @@ impl Parser<'_> {
         self.terms += 1;
         if self.terms > MAX_TERMS {
             let message = format!("the query has more than {MAX_TERMS} comparisons");
-            return Err(self.error(message, field.span));
+            return Err(self.error(&message, field.span));
         }
         self.lexer.skip_blanks();
         let value = if operator.takes_list() {
@@ -164,7 +164,7 @@ impl Parser<'_> {
         if !operator.takes_null() {
             let message =
                 "NULL goes with -eq and -ne only; the text \"NULL\" goes in double quotes";
-            return Err(self.error(message.to_owned(), raw.span));
+            return Err(self.error(message, raw.span));
         }
         Ok(Value::Null)
     }
@@ -180,11 +180,11 @@ impl Parser<'_> {
             if is_null(&raw) {
                 let message =
                     "NULL cannot stand in a list; the text \"NULL\" goes in double quotes";
-                return Err(self.error(message.to_owned(), raw.span));
+                return Err(self.error(message, raw.span));
             }
             if texts.len() == MAX_LIST {
                 let message = format!("the list has more than {MAX_LIST} values");
-                return Err(self.error(message, raw.span));
+                return Err(self.error(&message, raw.span));
             }
             texts.push(raw.text);
             self.lexer.skip_blanks();
@@ -207,10 +207,10 @@ impl Parser<'_> {
             }
             Ok(raw) => Ok(raw),
             Err(ValueError::Unterminated(span)) => {
-                Err(self.error("the quote has no closing quote".to_owned(), span))
+                Err(self.error("the quote has no closing quote", span))
             }
             Err(ValueError::QuoteInBare(span)) => Err(self.error(
-                "a value with quotes goes in double quotes, the quotes as \\\"".to_owned(),
+                "a value with quotes goes in double quotes, the quotes as \\\"",
                 span,
             )),
         }
@@ -254,7 +254,7 @@ impl Parser<'_> {
             return Ok(());
         }
         let message = format!("parentheses and NOT are nested more than {MAX_DEPTH} deep");
-        Err(self.error(message, self.lexer.next_span()))
+        Err(self.error(&message, self.lexer.next_span()))
     }
 
     fn unexpected(&self, expected: &str) -> ParseError {
@@ -266,10 +266,10 @@ impl Parser<'_> {
             let found: String = self.text[span.clone()].chars().take(40).collect();
             format!("{expected}; found {found}")
         };
-        self.error(message, span)
+        self.error(&message, span)
     }
 
-    fn error(&self, message: String, span: Range<usize>) -> ParseError {
+    fn error(&self, message: &str, span: Range<usize>) -> ParseError {
         let message = format!("at character {}: {message}", self.character(span.start));
         ParseError { message, span }
     }
