@@ -1,1 +1,3 @@
+//! The program `chancery`.
+
 fn main() {}

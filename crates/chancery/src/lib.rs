@@ -1,0 +1,10 @@
+//! The composition: command line, configuration, listener, log and metrics. No business rule stands here.
+
+pub mod config;
+pub mod console;
+pub mod listener;
+pub mod logging;
+pub mod metrics;
+pub mod peer;
+pub mod settings;
+pub mod tls;
