@@ -37,8 +37,10 @@ pub struct Config {
     pub log_format: LogFormat,
     /// `host:port` for the metrics, when given.
     pub metrics_listen: Option<String>,
-    /// The largest request body in bytes.
+    /// The largest request body of the API.
     pub max_body_bytes: usize,
+    /// The largest request body of the agent protocol.
+    pub max_agent_body_bytes: usize,
     /// Connections at a time on each address.
     pub max_connections: usize,
     /// Limit of a TLS handshake.
@@ -262,6 +264,7 @@ impl Config {
             log_format,
             metrics_listen,
             max_body_bytes: layers.number("max_body_bytes")?,
+            max_agent_body_bytes: layers.number("max_agent_body_bytes")?,
             max_connections: layers.number("max_connections")?,
             handshake_timeout: layers.seconds("handshake_timeout_seconds")?,
             header_timeout: layers.seconds("header_timeout_seconds")?,

@@ -2,9 +2,12 @@
 
 pub mod config;
 pub mod console;
+pub mod data_dir;
+pub mod docs;
 pub mod listener;
 pub mod logging;
 pub mod metrics;
 pub mod peer;
 pub mod settings;
+pub mod signals;
 pub mod tls;

@@ -128,7 +128,13 @@ pub const SETTINGS: &[Setting] = &[
         name: "max_body_bytes",
         kind: Kind::Number,
         default: "16777216",
-        help: "The largest request body; a larger one is answered with 413.",
+        help: "The largest request body of the API; a larger one is answered with 413.",
+    },
+    Setting {
+        name: "max_agent_body_bytes",
+        kind: Kind::Number,
+        default: "67108864",
+        help: "The largest request body of the agent protocol: an inventory of a full store is large.",
     },
     Setting {
         name: "max_connections",

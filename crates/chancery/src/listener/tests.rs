@@ -420,8 +420,7 @@ async fn a_request_that_never_ends_is_given_up() {
         .await
         .unwrap();
     assert_eq!(answer.status(), 503);
-    let body: serde_json::Value = answer.json().await.unwrap();
-    assert!(body["Message"].as_str().unwrap().contains("too long"));
+    assert_eq!(answer.text().await.unwrap(), "");
     server.stopped().await;
 }
 

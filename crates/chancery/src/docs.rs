@@ -1,0 +1,94 @@
+//! The interactive reference page at `/docs`. Its scripts and styles come embedded with the `utoipa-swagger-ui`
+//! crate; nothing is fetched from elsewhere, so it works without the Internet.
+
+use axum::Router;
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::{Config, SwaggerUi, Url};
+
+/// The page and the documents that it shows, as a router to be merged with the product's own.
+///
+/// `/docs` is the page, `/docs/openapi-v1.json` and `/docs/openapi-v2.json` are the documents. A reader signs in on
+/// the page itself (Authorize) and may then try every call.
+pub fn router(version_1: OpenApi, version_2: OpenApi) -> Router {
+    let config = Config::default()
+        .deep_linking(true)
+        .display_request_duration(true)
+        .filter(true)
+        .doc_expansion("none")
+        .default_models_expand_depth(0)
+        .try_it_out_enabled(true)
+        // A page that names a validator would send the document to a service of somebody else.
+        .validator_url("none");
+    SwaggerUi::new("/docs")
+        .urls(vec![
+            (
+                Url::with_primary("API version 1", "/docs/openapi-v1.json", true),
+                version_1,
+            ),
+            (
+                Url::new("API version 2", "/docs/openapi-v2.json"),
+                version_2,
+            ),
+        ])
+        .config(config)
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::Body,
+        http::{Request, StatusCode},
+    };
+    use tower::ServiceExt as _;
+    use utoipa::openapi::{InfoBuilder, OpenApiBuilder};
+
+    use super::*;
+
+    async fn page(path: &str) -> (StatusCode, String) {
+        let document = |title| {
+            OpenApiBuilder::new()
+                .info(InfoBuilder::new().title(title).version("1").build())
+                .build()
+        };
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer = router(document("one"), document("two"))
+            .oneshot(request)
+            .await
+            .unwrap();
+        let status = answer.status();
+        let body = axum::body::to_bytes(answer.into_body(), 8 << 20)
+            .await
+            .unwrap();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn the_page_its_parts_and_both_documents_are_served() {
+        assert_eq!(page("/docs").await.0, StatusCode::SEE_OTHER);
+        let (status, html) = page("/docs/").await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(html.contains("swagger-ui-bundle.js"), "{html}");
+        assert!(
+            !html.contains("https://"),
+            "something is fetched from elsewhere: {html}"
+        );
+        let (status, script) = page("/docs/swagger-initializer.js").await;
+        assert_eq!(status, StatusCode::OK);
+        for expected in [
+            "/docs/openapi-v1.json",
+            "/docs/openapi-v2.json",
+            "\"validatorUrl\": \"none\"",
+        ] {
+            assert!(script.contains(expected), "no {expected} in {script}");
+        }
+        assert_eq!(page("/docs/swagger-ui-bundle.js").await.0, StatusCode::OK);
+        for (path, title) in [
+            ("/docs/openapi-v1.json", "one"),
+            ("/docs/openapi-v2.json", "two"),
+        ] {
+            let document: serde_json::Value = serde_json::from_str(&page(path).await.1).unwrap();
+            assert_eq!(document["info"]["title"], title);
+        }
+    }
+}
