@@ -27,12 +27,17 @@ pub fn reached(name: &str, moment: Moment) {
     }
     let count = REACHED.fetch_add(1, Ordering::SeqCst) + 1;
     if let Some(path) = std::env::var_os("CHANCERY_COMMIT_LOG")
-        && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path)
+        && let Ok(mut file) = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
         && writeln!(file, "{count} {moment:?} {name}").is_err()
     {
         std::process::abort();
     }
-    let chosen = std::env::var("CHANCERY_KILL_AT_COMMIT").ok().and_then(|text| text.parse::<u64>().ok());
+    let chosen = std::env::var("CHANCERY_KILL_AT_COMMIT")
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok());
     if chosen == Some(count) {
         std::process::abort();
     }

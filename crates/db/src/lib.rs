@@ -11,6 +11,8 @@ pub mod killpoints;
 mod migrations;
 mod pool;
 pub mod tables;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod writer;
 
 pub use dialect::{Dialect, escape_like, fold};

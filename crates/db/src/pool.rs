@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement, TransactionTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement, TransactionTrait,
+};
 
 use crate::writer::Writer;
 use crate::{Dialect, Error, Tx, WriteFuture, migrations};
@@ -24,7 +26,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 4, postgres_connections: 16 }
+        Self {
+            readers: 4,
+            postgres_connections: 16,
+        }
     }
 }
 
@@ -61,9 +66,15 @@ impl Db {
         if address.starts_with("postgres://") || address.starts_with("postgresql://") {
             Self::open_postgres(address, options).await
         } else if let Some((scheme, _)) = address.split_once("://") {
-            Err(Error::Address(format!("{scheme:?} is neither sqlite nor postgres")))
+            Err(Error::Address(format!(
+                "{scheme:?} is neither sqlite nor postgres"
+            )))
         } else {
-            Self::open_sqlite(Path::new(address.strip_prefix("sqlite:").unwrap_or(address)), options).await
+            Self::open_sqlite(
+                Path::new(address.strip_prefix("sqlite:").unwrap_or(address)),
+                options,
+            )
+            .await
         }
     }
 
@@ -71,7 +82,11 @@ impl Db {
         let path: PathBuf = path.to_owned();
         let writer = Writer::start(path.clone()).await?;
         let reader = Database::connect(sqlite_options(&path, options.readers, true)).await?;
-        Ok(Self { dialect: Dialect::Sqlite, reader, writer: Some(writer) })
+        Ok(Self {
+            dialect: Dialect::Sqlite,
+            reader,
+            writer: Some(writer),
+        })
     }
 
     async fn open_postgres(address: &str, options: &Options) -> Result<Self, Error> {
@@ -84,7 +99,11 @@ impl Db {
             .acquire_timeout(Duration::from_secs(30));
         let pool = Database::connect(connect).await?;
         migrations::migrate_postgres(&pool).await?;
-        Ok(Self { dialect: Dialect::Postgres, reader: pool, writer: None })
+        Ok(Self {
+            dialect: Dialect::Postgres,
+            reader: pool,
+            writer: None,
+        })
     }
 
     /// Which database this is.
@@ -117,7 +136,9 @@ impl Db {
         }
         match &self.writer {
             Some(writer) => {
-                writer.write(name, move |tx| Box::pin(INSIDE_WRITE.scope(name, work(tx)))).await
+                writer
+                    .write(name, move |tx| Box::pin(INSIDE_WRITE.scope(name, work(tx))))
+                    .await
             }
             None => {
                 let tx = self.reader.begin().await.map_err(Error::from)?;
@@ -151,14 +172,23 @@ impl Db {
             None => {
                 let mut settings = Vec::new();
                 for name in ["fsync", "synchronous_commit", "full_page_writes"] {
-                    let statement =
-                        Statement::from_string(self.dialect.backend(), format!("SELECT current_setting('{name}') AS value"));
+                    let statement = Statement::from_string(
+                        self.dialect.backend(),
+                        format!("SELECT current_setting('{name}') AS value"),
+                    );
                     let row = self.reader.query_one_raw(statement).await?;
-                    let value = row.map(|row| row.try_get::<String>("", "value")).transpose()?.unwrap_or_default();
+                    let value = row
+                        .map(|row| row.try_get::<String>("", "value"))
+                        .transpose()?
+                        .unwrap_or_default();
                     settings.push((name.to_owned(), value));
                 }
                 let full = settings.iter().all(|(_, value)| value != "off");
-                Ok(Durability { database: "postgres", settings, full })
+                Ok(Durability {
+                    database: "postgres",
+                    settings,
+                    full,
+                })
             }
         }
     }
@@ -169,10 +199,13 @@ impl Db {
     /// [`Error::Address`] on PostgreSQL, whose own tools do this.
     pub async fn backup_to(&self, target: &Path) -> Result<(), Error> {
         if self.dialect != Dialect::Sqlite {
-            return Err(Error::Address("PostgreSQL is backed up with pg_dump".into()));
+            return Err(Error::Address(
+                "PostgreSQL is backed up with pg_dump".into(),
+            ));
         }
         let text = target.display().to_string().replace('\'', "''");
-        let statement = Statement::from_string(self.dialect.backend(), format!("VACUUM INTO '{text}'"));
+        let statement =
+            Statement::from_string(self.dialect.backend(), format!("VACUUM INTO '{text}'"));
         self.reader.execute_raw(statement).await?;
         Ok(())
     }
@@ -206,7 +239,11 @@ pub(crate) fn sqlite_options(path: &Path, connections: u32, read_only: bool) -> 
                 .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES.to_string())
                 .pragma("cache_size", "-8000")
                 .statement_cache_capacity(256);
-            if read_only { options.pragma("query_only", "ON") } else { options }
+            if read_only {
+                options.pragma("query_only", "ON")
+            } else {
+                options
+            }
         });
     options
 }

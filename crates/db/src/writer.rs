@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
 use sea_orm::{
-    ConnectionTrait, Database, DatabaseConnection, DbBackend, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, Database, DatabaseConnection, DbBackend, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,7 +21,9 @@ const BATCH_MAX: usize = 128;
 const QUEUE_MAX: usize = 4_096;
 
 type Outcome = Result<(), Error>;
-type Run = Box<dyn for<'t> FnOnce(&'t Tx) -> std::pin::Pin<Box<dyn Future<Output = bool> + Send + 't>> + Send>;
+type Run = Box<
+    dyn for<'t> FnOnce(&'t Tx) -> std::pin::Pin<Box<dyn Future<Output = bool> + Send + 't>> + Send,
+>;
 
 struct Work {
     name: &'static str,
@@ -50,16 +52,26 @@ impl Writer {
             .name("sqlite-writer".into())
             .spawn(move || {
                 // The driver's own thread inherits the affinity: hops between two cores cost more than the statements.
-                if let Some(core) = core_affinity::get_core_ids().and_then(|cores| cores.last().copied()) {
+                if let Some(core) =
+                    core_affinity::get_core_ids().and_then(|cores| cores.last().copied())
+                {
                     core_affinity::set_for_current(core);
                 }
-                match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                match tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                {
                     Ok(runtime) => runtime.block_on(thread(path, inbox, ready)),
                     Err(source) => drop(ready.send(Err(Error::File { path, source }))),
                 }
             })
-            .map_err(|source| Error::File { path: "sqlite-writer".into(), source })?;
-        opened.await.map_err(|_| Error::WriterStopped("it ended while opening".into()))??;
+            .map_err(|source| Error::File {
+                path: "sqlite-writer".into(),
+                source,
+            })?;
+        opened
+            .await
+            .map_err(|_| Error::WriterStopped("it ended while opening".into()))??;
         Ok(Self { queue })
     }
 
@@ -76,22 +88,33 @@ impl Writer {
             Box::pin(async move {
                 let result = future.await;
                 let keep = result.is_ok();
-                *filled.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+                *filled
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
                 keep
             })
         });
         let (done, outcome) = oneshot::channel();
         let stopped = || Error::WriterStopped(format!("while {name:?} waited"));
-        self.queue.send(Message::Work(Work { name, run, done })).await.map_err(|_| stopped())?;
+        self.queue
+            .send(Message::Work(Work { name, run, done }))
+            .await
+            .map_err(|_| stopped())?;
         outcome.await.map_err(|_| stopped())??;
-        let result = slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let result = slot
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
         result.unwrap_or_else(|| Err(stopped().into()))
     }
 
     pub(crate) async fn durability(&self) -> Result<Durability, Error> {
         let stopped = || Error::WriterStopped("while asked for its settings".into());
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Message::Durability(reply)).await.map_err(|_| stopped())?;
+        self.queue
+            .send(Message::Durability(reply))
+            .await
+            .map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -108,7 +131,11 @@ async fn connect(path: &std::path::Path) -> Result<DatabaseConnection, Error> {
     Ok(Database::connect(sqlite_options(path, 1, false)).await?)
 }
 
-async fn thread(path: PathBuf, mut inbox: mpsc::Receiver<Message>, ready: oneshot::Sender<Result<(), Error>>) {
+async fn thread(
+    path: PathBuf,
+    mut inbox: mpsc::Receiver<Message>,
+    ready: oneshot::Sender<Result<(), Error>>,
+) {
     let opened = async {
         let connection = connect(&path).await?;
         migrations::migrate_sqlite(&connection).await?;
@@ -131,7 +158,8 @@ async fn thread(path: PathBuf, mut inbox: mpsc::Receiver<Message>, ready: onesho
                 if let Err(error) = connection.close().await {
                     tracing::warn!(%error, "closing the database");
                 }
-                return drop(reply.send(()));
+                // Nobody may be waiting for it any more.
+                return reply.send(()).unwrap_or(());
             }
         }
         while !batch.is_empty() && batch.len() < BATCH_MAX {
@@ -152,7 +180,9 @@ async fn thread(path: PathBuf, mut inbox: mpsc::Receiver<Message>, ready: onesho
             }
             match connect(&path).await {
                 Ok(fresh) => connection = fresh,
-                Err(error) => return tracing::error!(%error, "the database could not be opened again"),
+                Err(error) => {
+                    return tracing::error!(%error, "the database could not be opened again");
+                }
             }
         }
         if next.is_none() {
@@ -163,8 +193,10 @@ async fn thread(path: PathBuf, mut inbox: mpsc::Receiver<Message>, ready: onesho
 
 /// Runs a batch and answers everyone. False when the connection must not be used again.
 async fn commit(connection: &DatabaseConnection, batch: Vec<Work>) -> bool {
-    let options =
-        TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
     let outer = match connection.begin_with_options(options).await {
         Ok(outer) => outer,
         Err(error) => {
@@ -196,7 +228,10 @@ async fn commit(connection: &DatabaseConnection, batch: Vec<Work>) -> bool {
         }
     }
     if let Some(reason) = broken {
-        let rest = waiting.map(|work| work.done).chain(kept.into_iter().map(|(_, done)| done)).chain(refused);
+        let rest = waiting
+            .map(|work| work.done)
+            .chain(kept.into_iter().map(|(_, done)| done))
+            .chain(refused);
         for done in rest {
             drop(done.send(Err(Error::WriterStopped(reason.clone()))));
         }
@@ -229,8 +264,9 @@ enum Verdict {
 
 async fn savepoint(outer: &Tx, name: &'static str, run: Run) -> Result<Verdict, Error> {
     let inner = outer.begin().await?;
-    let ran: Result<bool, Box<dyn Any + Send>> =
-        AssertUnwindSafe(async { run(&inner).await }).catch_unwind().await;
+    let ran: Result<bool, Box<dyn Any + Send>> = AssertUnwindSafe(async { run(&inner).await })
+        .catch_unwind()
+        .await;
     match ran {
         Ok(true) => {
             inner.commit().await?;
@@ -263,5 +299,9 @@ async fn durability(connection: &DatabaseConnection) -> Result<Durability, Error
     }
     // 2 is FULL and 3 is EXTRA.
     let full = matches!(settings[0].1.as_str(), "2" | "3");
-    Ok(Durability { database: "sqlite", settings, full })
+    Ok(Durability {
+        database: "sqlite",
+        settings,
+        full,
+    })
 }

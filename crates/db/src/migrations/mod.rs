@@ -3,7 +3,10 @@
 
 mod m0001_first;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
+};
 
 use crate::{Dialect, Error, Tx};
 
@@ -13,15 +16,20 @@ struct Migration {
     statements: &'static [&'static str],
 }
 
-const ALL: &[Migration] = &[Migration { name: "0001_first", statements: m0001_first::STATEMENTS }];
+const ALL: &[Migration] = &[Migration {
+    name: "0001_first",
+    statements: m0001_first::STATEMENTS,
+}];
 
 /// Any number that other users of the same PostgreSQL server are unlikely to lock: "chancery" folded to 64 bits.
 const POSTGRES_LOCK: i64 = 0x6368_616e_6365_7279;
 
 /// Brings a SQLite file up to date. The transaction takes the write lock first, so a second server waits and finds it done.
 pub(crate) async fn migrate_sqlite(connection: &DatabaseConnection) -> Result<(), Error> {
-    let options =
-        TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
     let tx = connection.begin_with_options(options).await?;
     apply(&tx, Dialect::Sqlite).await?;
     tx.commit().await?;
@@ -31,29 +39,55 @@ pub(crate) async fn migrate_sqlite(connection: &DatabaseConnection) -> Result<()
 /// Brings a PostgreSQL database up to date, under a lock that the transaction's end releases.
 pub(crate) async fn migrate_postgres(pool: &DatabaseConnection) -> Result<(), Error> {
     let tx = pool.begin().await?;
-    execute(&tx, Dialect::Postgres, &format!("SELECT pg_advisory_xact_lock({POSTGRES_LOCK})")).await?;
+    execute(
+        &tx,
+        Dialect::Postgres,
+        &format!("SELECT pg_advisory_xact_lock({POSTGRES_LOCK})"),
+    )
+    .await?;
     apply(&tx, Dialect::Postgres).await?;
     tx.commit().await?;
     Ok(())
 }
 
 async fn apply(tx: &Tx, dialect: Dialect) -> Result<(), Error> {
-    execute(tx, dialect, "CREATE TABLE IF NOT EXISTS migrations (name TEXT NOT NULL PRIMARY KEY)").await?;
+    execute(
+        tx,
+        dialect,
+        "CREATE TABLE IF NOT EXISTS migrations (name TEXT NOT NULL PRIMARY KEY)",
+    )
+    .await?;
     for migration in ALL {
-        let sql = format!("SELECT name FROM migrations WHERE name = '{}'", migration.name);
-        if tx.query_one_raw(Statement::from_string(dialect.backend(), sql)).await?.is_some() {
+        let sql = format!(
+            "SELECT name FROM migrations WHERE name = '{}'",
+            migration.name
+        );
+        if tx
+            .query_one_raw(Statement::from_string(dialect.backend(), sql))
+            .await?
+            .is_some()
+        {
             continue;
         }
         for statement in migration.statements {
             execute(tx, dialect, &dialect.types(statement)).await?;
         }
-        execute(tx, dialect, &format!("INSERT INTO migrations (name) VALUES ('{}')", migration.name)).await?;
+        execute(
+            tx,
+            dialect,
+            &format!(
+                "INSERT INTO migrations (name) VALUES ('{}')",
+                migration.name
+            ),
+        )
+        .await?;
         tracing::info!(migration = migration.name, "schema changed");
     }
     Ok(())
 }
 
 async fn execute(tx: &Tx, dialect: Dialect, sql: &str) -> Result<(), Error> {
-    tx.execute_raw(Statement::from_string(dialect.backend(), sql.to_owned())).await?;
+    tx.execute_raw(Statement::from_string(dialect.backend(), sql.to_owned()))
+        .await?;
     Ok(())
 }

@@ -1,0 +1,94 @@
+//! Handing jobs out.
+
+use db::tables::queue_jobs::{Column, Entity, Model};
+use db::{Dialect, Tx};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, Statement,
+};
+
+use crate::job::CLAIMED;
+use crate::{Error, Job};
+
+/// Due and waiting, or held under a lease that has run out; and first of its lane.
+///
+/// A lane is taken while one of its jobs is held, whatever became of the lease: that one is itself the next to be handed
+/// out. A job that does not repeat and was sent back to be tried again stops those of its lane that arrived after it, due
+/// or not, since they may depend on it. Of the due ones that are not stopped, the one that sorts first has the lane.
+///
+/// The last condition says the first one again because PostgreSQL asks it anew of a row that somebody has just changed.
+const CANDIDATES: &str = "
+    WITH due AS (
+        SELECT id, lane, state, priority, due_at, sequence FROM queue_jobs
+        WHERE queue = $1 AND ((state = 0 AND due_at <= $2) OR (state = 1 AND lease_until <= $2))
+    ), lanes AS (
+        SELECT lane, MAX(state) AS held, MIN(CASE WHEN state = 0 AND attempts > 0
+            AND (schedule IS NULL OR schedule = '' OR schedule LIKE 'O%') THEN sequence END) AS stop
+        FROM queue_jobs WHERE queue = $1 AND lane IN (SELECT lane FROM due) GROUP BY lane
+    ), places AS (
+        SELECT due.id, CASE WHEN due.lane IS NULL THEN 1 ELSE ROW_NUMBER() OVER (
+            PARTITION BY due.lane ORDER BY due.priority, due.due_at, due.sequence) END AS place
+        FROM due LEFT JOIN lanes ON lanes.lane = due.lane
+        WHERE due.state = 1
+            OR (COALESCE(lanes.held, 0) = 0 AND due.sequence <= COALESCE(lanes.stop, due.sequence))
+    )
+    SELECT job.* FROM queue_jobs job JOIN places ON places.id = job.id
+    WHERE places.place = 1
+        AND ((job.state = 0 AND job.due_at <= $2) OR (job.state = 1 AND job.lease_until <= $2))
+    ORDER BY job.priority, job.due_at, job.sequence
+    LIMIT $3";
+
+/// Hands out up to `limit` jobs of `queue` that are due at `now`, in the order of priority, due time and arrival, and
+/// holds them until `now + lease_ms`. Jobs whose lease has run out are handed out again. At most one job of a lane is
+/// held at a time; a lane's jobs keep their order, also when one that does not repeat has to be tried again.
+///
+/// # Errors
+/// What the database said, and [`Error::Schedule`] for a row that cannot be read.
+pub async fn claim(
+    tx: &Tx,
+    dialect: Dialect,
+    queue: &str,
+    now: i64,
+    lease_ms: i64,
+    limit: u64,
+) -> Result<Vec<Job>, Error> {
+    if dialect == Dialect::Postgres {
+        // Rows that are skipped because they are locked say nothing about the lane of their neighbours, so whoever claims
+        // from a queue does so alone. The statement that follows sees what the one before committed.
+        tx.execute_raw(Statement::from_sql_and_values(
+            dialect.backend(),
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+            [queue.into()],
+        ))
+        .await?;
+    }
+    let sql = match dialect {
+        Dialect::Sqlite => CANDIDATES.to_owned(),
+        Dialect::Postgres => format!("{CANDIDATES} FOR UPDATE OF job SKIP LOCKED"),
+    };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = [queue.into(), now.into(), limit.into()];
+    let statement = Statement::from_sql_and_values(dialect.backend(), sql, values);
+    let rows = Model::find_by_statement(statement).all(tx).await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lease_until = now.saturating_add(lease_ms);
+    Entity::update_many()
+        .col_expr(Column::State, Expr::value(CLAIMED))
+        .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
+        .col_expr(Column::LeaseUntil, Expr::value(lease_until))
+        .filter(Column::Id.is_in(rows.iter().map(|row| row.id)))
+        .exec(tx)
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            Job::try_from(Model {
+                state: CLAIMED,
+                attempts: row.attempts + 1,
+                lease_until: Some(lease_until),
+                ..row
+            })
+        })
+        .collect()
+}
