@@ -29,8 +29,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Base paths of the API, each with a slash before and none behind.
     pub api_base: Vec<String>,
-    /// Base paths of the agent protocol, each with a slash before and none behind.
-    pub agents_base: Vec<String>,
+    /// Base path of the agent protocol, in the same form.
+    pub agents_prefix: String,
     /// The filter of the log.
     pub log: String,
     /// The form of the log.
@@ -208,20 +208,19 @@ impl Config {
         let (listen, _) = layers.checked_list("listen", "127.0.0.1:8443", checked_address)?;
         let (api_base, _) =
             layers.checked_list("api_base", "/KeyfactorAPI,/Keyfactor/API", checked_base)?;
-        let (agents_base, origin) = layers.checked_list(
-            "agents_base",
-            "/KeyfactorAgents,/Keyfactor/Agents",
-            checked_base,
-        )?;
-        if let Some(twice) = agents_base
-            .iter()
-            .find(|path| api_base.iter().any(|api| api.eq_ignore_ascii_case(path)))
-        {
-            return Err(invalid(
-                origin,
-                &format!("{twice} is also a member of api_base"),
-            ));
-        }
+        let agents_prefix = match layers.text("agents_prefix")? {
+            Some((path, origin)) => {
+                let path = checked_base(&path).map_err(|p| invalid(origin.clone(), &p))?;
+                if api_base.iter().any(|api| api.eq_ignore_ascii_case(&path)) {
+                    return Err(invalid(
+                        origin,
+                        &format!("{path} is also a member of api_base"),
+                    ));
+                }
+                path
+            }
+            None => "/KeyfactorAgents".into(),
+        };
 
         let certificate = layers.text("tls_certificate")?;
         let key = layers.text("tls_key")?;
@@ -257,7 +256,7 @@ impl Config {
             server_names,
             tls,
             api_base,
-            agents_base,
+            agents_prefix,
             log: layers
                 .text("log")?
                 .map_or_else(|| "info".into(), |(filter, _)| filter),

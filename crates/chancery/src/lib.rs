@@ -1,5 +1,6 @@
 //! The composition: command line, configuration, listener, log and metrics. No business rule stands here.
 
+pub mod commands;
 pub mod config;
 pub mod console;
 pub mod data_dir;
@@ -7,7 +8,8 @@ pub mod docs;
 pub mod listener;
 pub mod logging;
 pub mod metrics;
-pub mod peer;
+pub mod own_certificate;
+pub mod server;
 pub mod settings;
 pub mod signals;
 pub mod tls;

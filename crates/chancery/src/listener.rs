@@ -27,10 +27,9 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::ServiceExt as _;
 
-use crate::{
-    peer::{PeerAddress, PeerCertificate},
-    tls::Tls,
-};
+use app::web::{PeerAddress, PeerCertificate};
+
+use crate::tls::Tls;
 
 /// How long the accept loop rests when the system refuses to accept (no file descriptors left, mostly).
 const ACCEPT_REST: Duration = Duration::from_millis(200);

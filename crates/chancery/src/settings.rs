@@ -100,10 +100,11 @@ pub const SETTINGS: &[Setting] = &[
         help: "The paths under which the API answers, in any case.",
     },
     Setting {
-        name: "agents_base",
-        kind: Kind::List,
-        default: "/KeyfactorAgents, /Keyfactor/Agents",
-        help: "The paths under which the agent protocol answers, in any case.",
+        name: "agents_prefix",
+        kind: Kind::Text,
+        default: "/KeyfactorAgents",
+        help: "The path under which the agent protocol answers, in any case; some installations used \
+               `/Keyfactor/Agents`.",
     },
     Setting {
         name: "log",

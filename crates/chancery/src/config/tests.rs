@@ -62,10 +62,7 @@ fn nothing_has_to_be_configured() {
     );
     assert_eq!(config.listen, ["127.0.0.1:8443"]);
     assert_eq!(config.api_base, ["/KeyfactorAPI", "/Keyfactor/API"]);
-    assert_eq!(
-        config.agents_base,
-        ["/KeyfactorAgents", "/Keyfactor/Agents"]
-    );
+    assert_eq!(config.agents_prefix, "/KeyfactorAgents");
     assert_eq!(config.request_timeout, Duration::from_secs(120));
     assert_eq!(config.log_format, LogFormat::Text);
     assert!(config.tls.is_none() && config.public_url.is_none() && config.metrics_listen.is_none());
@@ -77,7 +74,7 @@ fn the_documented_defaults_are_the_real_ones() {
     let mut spelled_out = Case::default();
     for setting in SETTINGS {
         let default = setting.default;
-        if !default.contains(' ') || setting.name.ends_with("_base") {
+        if !default.contains(' ') || setting.name == "api_base" {
             spelled_out = spelled_out.flag(setting.name, &[default]);
         }
     }
@@ -240,9 +237,9 @@ fn every_complaint_names_the_place() {
             "--api-base: `api` is not a path such as /KeyfactorAPI",
         ),
         (
-            "agents_base",
+            "agents_prefix",
             "/keyfactorapi/",
-            "--agents-base: /keyfactorapi is also a member of api_base",
+            "--agents-prefix: /keyfactorapi is also a member of api_base",
         ),
         (
             "tls_certificate",

@@ -1,0 +1,221 @@
+//! The whole server in one value: application, listener, background work, certificate, metrics. `chancery serve`
+//! runs one until it is told to end; the quickstart runs one beside an agent.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context as _, bail};
+use app::App;
+use metrics_exporter_prometheus::PrometheusHandle;
+use rustls::pki_types::CertificateDer;
+use secrecy::ExposeSecret as _;
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::{
+    config::Config,
+    data_dir, docs,
+    listener::{Limits, Listener},
+    metrics,
+    own_certificate::OwnCertificate,
+    tls::{ClientAuthorities, Tls},
+};
+
+/// A server that runs.
+pub struct Server {
+    app: Arc<App>,
+    addresses: Vec<SocketAddr>,
+    url: String,
+    end: watch::Sender<bool>,
+    tasks: JoinSet<&'static str>,
+}
+
+impl Server {
+    /// Starts a server. When this returns, its addresses answer.
+    ///
+    /// `machine_name` is for the server's own certificate; `hangups` counts requests to reload the certificate at
+    /// once; `metrics` is the recorder of the process, if there is one.
+    ///
+    /// # Errors
+    /// Names the setting, file or address that is at fault.
+    pub async fn start(
+        config: Config,
+        machine_name: Option<&str>,
+        hangups: watch::Receiver<u64>,
+        metrics: Option<PrometheusHandle>,
+    ) -> anyhow::Result<Self> {
+        data_dir::prepare(&config.data_dir)?;
+        let keyring = data_dir::key_ring(&config.sealing_key_file)?;
+        // Before the database: an address in use is the commonest mistake and the cheapest to find.
+        let listener = Listener::bind(&config.listen).await.context("listen")?;
+        let addresses = listener.addresses().to_vec();
+        let url = match &config.public_url {
+            Some(url) => url.clone(),
+            None => default_url(addresses[0]),
+        };
+        let metrics_socket = match &config.metrics_listen {
+            Some(address) => Some(metrics::bind(address).await.context("metrics_listen")?),
+            None => None,
+        };
+
+        let app = App::open(options(&config, keyring, &url)).await?;
+        let (end, shutdown) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+
+        let files = match &config.tls {
+            Some(files) => files.clone(),
+            None => {
+                let names = config.certificate_names(machine_name);
+                let own = OwnCertificate::new(&config.data_dir, &names);
+                own.ensure(&app, now_ms()).await?;
+                let files = own.files().clone();
+                let keep = own.keep(app.clone(), now_ms, shutdown.clone());
+                spawn(&mut tasks, "renewal of the server's certificate", keep);
+                files
+            }
+        };
+        let tls = Tls::load(files, client_authorities(&app)).context("TLS")?;
+        spawn(
+            &mut tasks,
+            "reload of the certificate",
+            tls.clone().watch(hangups, shutdown.clone()),
+        );
+
+        let router = app
+            .router()
+            .merge(docs::router(app::openapi(1), app::openapi(2)));
+        let serving = listener.serve(tls, router, limits(&config), shutdown.clone());
+        spawn(&mut tasks, "listener", serving);
+        let background = {
+            let (app, shutdown) = (app.clone(), shutdown.clone());
+            async move { app.run_background(shutdown).await }
+        };
+        spawn(&mut tasks, "background work", background);
+        if let Some(handle) = metrics {
+            spawn(
+                &mut tasks,
+                "metrics",
+                metrics::upkeep(handle.clone(), shutdown.clone()),
+            );
+            if let Some(socket) = metrics_socket {
+                spawn(
+                    &mut tasks,
+                    "metrics page",
+                    metrics::serve(socket, handle, shutdown),
+                );
+            }
+        }
+        Ok(Self {
+            app,
+            addresses,
+            url,
+            end,
+            tasks,
+        })
+    }
+
+    /// The application, for what the command line does without HTTP.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// The addresses as bound.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// How clients reach the server: the public URL, or the first address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Runs until `stop` turns true, then ends in good order.
+    ///
+    /// # Errors
+    /// A part of the server ended by itself, which it never should.
+    pub async fn run_until(mut self, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let broken = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => None,
+            ended = self.tasks.join_next() => ended,
+        };
+        self.stop().await;
+        match broken {
+            None => Ok(()),
+            Some(Ok(part)) => bail!("the {part} ended by itself"),
+            Some(Err(error)) => bail!("a part of the server broke: {error}"),
+        }
+    }
+
+    /// Ends: no new connections, requests under way finish, background work leaves its leases, the database closes.
+    pub async fn stop(mut self) {
+        self.end.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+        self.app.close().await;
+    }
+}
+
+fn spawn(
+    tasks: &mut JoinSet<&'static str>,
+    name: &'static str,
+    work: impl Future<Output = ()> + Send + 'static,
+) {
+    tasks.spawn(async move {
+        work.await;
+        name
+    });
+}
+
+fn options(config: &Config, keyring: secrets::KeyRing, url: &str) -> app::Options {
+    app::Options {
+        public_url: Some(url.to_owned()),
+        api_bases: config.api_base.clone(),
+        agents_prefix: config.agents_prefix.clone(),
+        body_limit: config.max_body_bytes,
+        agent_body_limit: config.max_agent_body_bytes,
+        ..app::Options::new(
+            config.database_url.expose_secret().to_owned(),
+            config.data_dir.clone(),
+            keyring,
+        )
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        connections: config.max_connections,
+        handshake: config.handshake_timeout,
+        headers: config.header_timeout,
+        request: config.request_timeout,
+        grace: config.shutdown_grace,
+    }
+}
+
+fn client_authorities(app: &Arc<App>) -> ClientAuthorities {
+    let app = Arc::downgrade(app);
+    Arc::new(move || {
+        let authorities = app
+            .upgrade()
+            .map(|app| app.agent_authorities())
+            .unwrap_or_default();
+        authorities.into_iter().map(CertificateDer::from).collect()
+    })
+}
+
+/// `https://` and the first address; an address that means "all of this machine" becomes localhost.
+fn default_url(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("https://localhost:{}", address.port())
+    } else {
+        format!("https://{address}")
+    }
+}
+
+/// The time of the machine, in milliseconds since 1970.
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
