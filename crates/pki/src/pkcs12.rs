@@ -32,7 +32,8 @@ const PBES2: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d];
 const PKCS12_PBE: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01];
 const SHA_1: [u8; 5] = [0x2b, 0x0e, 0x03, 0x02, 0x1a];
 
-/// How a file is encrypted. All three are read by OpenSSL 3 without its legacy provider and by Java.
+/// How a file is encrypted. All three are read by OpenSSL 3 without its legacy provider, and by
+/// Java 17 as long as the password is ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Encryption {
     /// AES-256 and HMAC-SHA-256 throughout (PBES2, PBKDF2 with HMAC-SHA-256). Read by OpenSSL since
