@@ -1,1 +1,57 @@
-//! The product: slices, web rules, security, audit.
+//! The product. A slice for each part of the public reference; the rules that all share are in [`web`], [`security`] and
+//! [`audit`]. The router is on this page, in the order of the reference.
+
+mod agents;
+mod app;
+mod audit;
+mod authorities;
+mod background;
+mod certificate_store_containers;
+mod certificate_store_types;
+mod certificate_stores;
+mod certificates;
+mod cx;
+mod enrollment;
+mod error;
+mod openapi;
+mod orchestrator_jobs;
+pub mod security;
+mod start;
+mod status;
+mod templates;
+pub mod web;
+mod workflow;
+
+use utoipa_axum::router::OpenApiRouter;
+
+pub use app::{App, Options, PasswordCost, StartError};
+pub use cx::{Caller, Clock, Cx, Randomness};
+pub use error::{Error, ErrorBody, FailedOperation, Kind, TABLE as ERROR_TABLE};
+
+/// Version 1 of the interface: a line for each slice.
+pub(crate) fn routes() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .merge(agents::routes())
+        .merge(authorities::routes())
+        .merge(certificates::routes())
+        .merge(certificate_store_containers::routes())
+        .merge(certificate_stores::routes())
+        .merge(certificate_store_types::routes())
+        .merge(enrollment::routes())
+        .merge(orchestrator_jobs::routes())
+        .merge(security::routes())
+        .merge(status::routes())
+        .merge(templates::routes())
+        .merge(workflow::routes())
+}
+
+/// Version 2: the operations that exist in both.
+pub(crate) fn routes_version_2() -> OpenApiRouter {
+    OpenApiRouter::new().merge(enrollment::routes_version_2())
+}
+
+/// The OpenAPI document of one version (1 or 2), as the code declares it.
+pub fn openapi(version: u8) -> utoipa::openapi::OpenApi {
+    let routes = if version == 2 { routes_version_2() } else { routes() };
+    web::ApiRoutes::new(routes, version, 0).document().clone()
+}

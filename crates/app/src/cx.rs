@@ -1,0 +1,202 @@
+//! The context of an operation: who asks, with which rights, and what the world looks like. The first argument of every
+//! domain function.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::error::Error;
+use crate::security::{Grants, Permission};
+
+/// Where the time comes from.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The machine.
+    #[default]
+    System,
+    /// A test, in epoch milliseconds.
+    Manual(Arc<std::sync::atomic::AtomicI64>),
+}
+
+impl Clock {
+    /// Now, in epoch milliseconds.
+    pub fn now(&self) -> i64 {
+        match self {
+            Self::System => {
+                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                since.map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+            }
+            Self::Manual(at) => at.load(std::sync::atomic::Ordering::SeqCst),
+        }
+    }
+}
+
+/// Where identifiers and serial numbers come from. Keys and nonces never come from here: the cryptographic library makes
+/// those itself.
+#[derive(Clone, Debug, Default)]
+pub enum Randomness {
+    /// The operating system.
+    #[default]
+    System,
+    /// A test: a counter, so that answers are the same every time.
+    Counted(Arc<std::sync::atomic::AtomicU64>),
+}
+
+impl Randomness {
+    /// `N` octets.
+    ///
+    /// # Panics
+    /// Never in practice: only if the operating system has no randomness, in which case nothing secure can go on.
+    pub fn octets<const N: usize>(&self) -> [u8; N] {
+        let mut octets = [0; N];
+        match self {
+            Self::System => aws_lc_rs::rand::fill(&mut octets).expect("the operating system gives randomness"),
+            Self::Counted(counter) => {
+                let count = counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+                for (octet, value) in octets.iter_mut().rev().zip(count.to_le_bytes()) {
+                    *octet = value;
+                }
+            }
+        }
+        octets
+    }
+
+    /// A version 4 GUID.
+    pub fn guid(&self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.octets()).into_uuid()
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// A local account that signed in.
+    Account {
+        /// Its id.
+        id: i64,
+        /// Its name, as history and audit show it.
+        name: String,
+        /// What its roles allow.
+        grants: Arc<Grants>,
+    },
+    /// The server itself, with the reason. May do everything.
+    System(&'static str),
+}
+
+/// The context of one operation. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Cx {
+    app: Arc<App>,
+    caller: Caller,
+    correlation_id: Uuid,
+    address: Option<IpAddr>,
+}
+
+impl Cx {
+    /// The context of a request by `caller`.
+    pub fn new(app: Arc<App>, caller: Caller, correlation_id: Uuid, address: Option<IpAddr>) -> Self {
+        Self { app, caller, correlation_id, address }
+    }
+
+    /// The context of background work and of the commands of the machine's owner.
+    pub fn system(app: Arc<App>, reason: &'static str) -> Self {
+        let correlation_id = app.randomness.guid();
+        Self { app, caller: Caller::System(reason), correlation_id, address: None }
+    }
+
+    /// The application: caches and options.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// The database.
+    pub fn db(&self) -> &db::Db {
+        &self.app.db
+    }
+
+    /// Now, in epoch milliseconds.
+    pub fn now(&self) -> i64 {
+        self.app.clock.now()
+    }
+
+    /// A new identifier.
+    pub fn guid(&self) -> Uuid {
+        self.app.randomness.guid()
+    }
+
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The name that history and audit show.
+    pub fn caller_name(&self) -> String {
+        match &self.caller {
+            Caller::Account { name, .. } => name.clone(),
+            Caller::System(reason) => format!("system: {reason}"),
+        }
+    }
+
+    /// The id under which this operation stands in logs, audit and the answer's headers.
+    pub fn correlation_id(&self) -> Uuid {
+        self.correlation_id
+    }
+
+    /// The network address the request came from.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// Whether the caller holds `permission` system-wide.
+    pub fn may(&self, permission: Permission) -> bool {
+        match &self.caller {
+            Caller::Account { grants, .. } => grants.allow(permission),
+            Caller::System(_) => true,
+        }
+    }
+
+    /// Whether the caller holds the role with this id.
+    pub fn holds_role(&self, role_id: i64) -> bool {
+        match &self.caller {
+            Caller::Account { grants, .. } => grants.roles().iter().any(|role| role.id == role_id),
+            Caller::System(_) => true,
+        }
+    }
+
+    /// Whether the caller holds a role with this name, without regard to case.
+    pub fn holds_role_named(&self, name: &str) -> bool {
+        match &self.caller {
+            Caller::Account { grants, .. } => {
+                let wanted = db::fold(name);
+                grants.roles().iter().any(|role| db::fold(&role.name) == wanted)
+            }
+            Caller::System(_) => true,
+        }
+    }
+
+    /// Refuses callers without `permission`. Called before anything is loaded.
+    ///
+    /// # Errors
+    /// 403 in the words that clients look for.
+    pub fn authorize(&self, permission: Permission) -> Result<(), Error> {
+        self.authorize_any(&[permission])
+    }
+
+    /// Refuses callers who hold none of `permissions`.
+    ///
+    /// # Errors
+    /// 403 in the words that clients look for.
+    pub fn authorize_any(&self, permissions: &[Permission]) -> Result<(), Error> {
+        if permissions.iter().any(|permission| self.may(*permission)) {
+            return Ok(());
+        }
+        let names: Vec<&str> = permissions.iter().map(|permission| permission.entry().display).collect();
+        Err(Error::forbidden(format!(
+            "User {} does not have any of the required permissions: {}",
+            self.caller_name(),
+            names.join(", ")
+        )))
+    }
+}

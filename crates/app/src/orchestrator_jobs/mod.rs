@@ -1,0 +1,8 @@
+//! `/orchestrator_jobs`.
+
+use utoipa_axum::router::OpenApiRouter;
+
+/// The slice's operations.
+pub(crate) fn routes() -> OpenApiRouter {
+    OpenApiRouter::new()
+}

@@ -1,0 +1,114 @@
+//! Local accounts: what the machine's owner does with them. (Their interface for people comes with identities.)
+
+use std::sync::Arc;
+
+use db::tables::{accounts, role_accounts};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+
+use super::{passwords, roles};
+use crate::app::App;
+use crate::audit::{self, Category, Entry, Operation};
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::security::Permission;
+
+/// Creates an account that holds the named roles. Answers its id.
+///
+/// # Errors
+/// 400 for an empty or taken name, a password against the rules, or an unknown role; 403 without the permission.
+pub async fn create(cx: &Cx, name: &str, password: String, role_names: &[String]) -> Result<i64, Error> {
+    cx.authorize(Permission::SecurityModify)?;
+    let name = name.trim().to_owned();
+    if name.is_empty() || name.len() > 200 || name.contains([':', '\\']) {
+        return Err(Error::bad_request("An account's name has 1 to 200 characters, none of them a colon or a backslash."));
+    }
+    passwords::check(&password)?;
+    let password_hash = passwords::hash(password, cx.app().options.password_cost).await?;
+    let (cx, role_names) = (cx.clone(), role_names.to_vec());
+    let db = cx.db().clone();
+    db.write("accounts.create", move |tx| {
+        Box::pin(async move {
+            let taken = accounts::Entity::find().filter(accounts::Column::NameFold.eq(db::fold(&name))).one(tx).await?;
+            if taken.is_some() {
+                return Err(Error::bad_request(format!("An account named {name:?} already exists.")));
+            }
+            let row = accounts::ActiveModel {
+                id: ActiveValue::NotSet,
+                name: ActiveValue::Set(name.clone()),
+                name_fold: ActiveValue::Set(db::fold(&name)),
+                password_hash: ActiveValue::Set(password_hash),
+                must_change: ActiveValue::Set(false),
+                disabled: ActiveValue::Set(false),
+                failures: ActiveValue::Set(0),
+                locked_until: ActiveValue::Set(None),
+                created_at: ActiveValue::Set(cx.now()),
+                password_changed_at: ActiveValue::Set(cx.now()),
+            };
+            let account_id = row.insert(tx).await?.id;
+            for role_name in &role_names {
+                let role = roles::role_by_name(tx, role_name).await?;
+                let role = role.ok_or_else(|| Error::bad_request(format!("There is no role {role_name:?}.")))?;
+                let held = role_accounts::ActiveModel {
+                    role_id: ActiveValue::Set(role.id),
+                    account_id: ActiveValue::Set(account_id),
+                };
+                role_accounts::Entity::insert(held).exec_without_returning(tx).await?;
+            }
+            let entry = Entry::new(Operation::Created, Category::Account, &name, format!("Account {name} was created."))
+                .after(serde_json::json!({ "Name": name, "Roles": role_names }));
+            audit::record(tx, &cx, entry).await?;
+            Ok(account_id)
+        })
+    })
+    .await
+}
+
+/// Gives an account a new password and unlocks it.
+///
+/// # Errors
+/// 404 for an unknown name, 400 for a password against the rules, 403 without the permission.
+pub async fn reset_password(cx: &Cx, name: &str, password: String) -> Result<(), Error> {
+    cx.authorize(Permission::SecurityModify)?;
+    passwords::check(&password)?;
+    let password_hash = passwords::hash(password, cx.app().options.password_cost).await?;
+    let (cx, name) = (cx.clone(), name.trim().to_owned());
+    let db = cx.db().clone();
+    db.write("accounts.reset_password", move |tx| {
+        Box::pin(async move {
+            let found = accounts::Entity::find().filter(accounts::Column::NameFold.eq(db::fold(&name))).one(tx).await?;
+            let account = found.ok_or_else(|| Error::not_found("account", format!("{name:?}")))?;
+            let mut changed = account.into_active_model();
+            changed.password_hash = ActiveValue::Set(password_hash);
+            changed.failures = ActiveValue::Set(0);
+            changed.locked_until = ActiveValue::Set(None);
+            changed.password_changed_at = ActiveValue::Set(cx.now());
+            changed.update(tx).await?;
+            let entry = Entry::new(Operation::Updated, Category::Account, &name, format!("The password of {name} was reset."));
+            audit::record(tx, &cx, entry).await
+        })
+    })
+    .await
+}
+
+/// Whether any account exists; a new installation has none.
+///
+/// # Errors
+/// Those of the database.
+pub async fn any(app: &Arc<App>) -> Result<bool, Error> {
+    Ok(accounts::Entity::find().one(app.db().read()).await?.is_some())
+}
+
+/// A password that is hard to guess and easy to type: 24 letters and digits in groups.
+pub fn random_password() -> String {
+    const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    let mut octets = [0_u8; 24];
+    aws_lc_rs::rand::fill(&mut octets).expect("the operating system gives randomness");
+    let letters = octets.iter().map(|octet| char::from(LETTERS[usize::from(*octet) % LETTERS.len()]));
+    letters.enumerate().fold(String::new(), |mut text, (index, letter)| {
+        if index > 0 && index % 6 == 0 {
+            text.push('-');
+        }
+        text.push(letter);
+        text
+    })
+}

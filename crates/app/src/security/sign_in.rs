@@ -1,0 +1,213 @@
+//! Sign-in with HTTP Basic (clients.md 2.3): `name`, `DOMAIN\name` or `name@domain`.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use aws_lc_rs::hmac;
+use axum::http::{HeaderMap, header};
+use base64::Engine;
+use db::tables::{accounts, role_accounts, role_permissions, roles};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+
+use super::decide::{Grants, HeldRole};
+use super::passwords;
+use crate::app::App;
+use crate::error::{Error, Kind};
+
+/// Wrong passwords in a row before an account is locked.
+const FAILURES_BEFORE_LOCK: i64 = 5;
+/// The first lock, in milliseconds; each further failure doubles it.
+const FIRST_LOCK_MS: i64 = 30_000;
+/// The longest lock, in milliseconds.
+const LONGEST_LOCK_MS: i64 = 60 * 60 * 1000;
+/// How long a verified password is remembered, in milliseconds: every call of a Basic client carries it.
+const REMEMBERED_MS: i64 = 60_000;
+/// Passwords remembered at most.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// An account that signed in.
+#[derive(Debug)]
+pub(crate) struct SignedIn {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) grants: Arc<Grants>,
+}
+
+/// Passwords verified a moment ago, as keyed hashes bound to the stored hash, so that a changed password counts at once.
+pub(crate) struct CredentialCache {
+    key: hmac::Key,
+    verified: Mutex<HashMap<i64, (hmac::Tag, i64)>>,
+}
+
+impl Default for CredentialCache {
+    fn default() -> Self {
+        let mut key = [0; 32];
+        // A process without randomness must not run at all.
+        aws_lc_rs::rand::fill(&mut key).expect("the operating system gives randomness");
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &key), verified: Mutex::default() }
+    }
+}
+
+impl CredentialCache {
+    fn message(password: &str, hash: &str) -> Vec<u8> {
+        [hash.as_bytes(), &[0], password.as_bytes()].concat()
+    }
+
+    fn knows(&self, account_id: i64, password: &str, hash: &str, now: i64) -> bool {
+        let verified = self.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        verified.get(&account_id).is_some_and(|(tag, until)| {
+            *until > now && hmac::verify(&self.key, &Self::message(password, hash), tag.as_ref()).is_ok()
+        })
+    }
+
+    fn remember(&self, account_id: i64, password: &str, hash: &str, now: i64) {
+        let tag = hmac::sign(&self.key, &Self::message(password, hash));
+        let mut verified = self.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if verified.len() >= REMEMBERED_MAX {
+            verified.retain(|_, (_, until)| *until > now);
+        }
+        if verified.len() < REMEMBERED_MAX {
+            verified.insert(account_id, (tag, now + REMEMBERED_MS));
+        }
+    }
+}
+
+/// The account that the headers name and prove.
+///
+/// # Errors
+/// 401 without saying which of name and password is wrong.
+pub(crate) async fn sign_in(app: &Arc<App>, headers: &HeaderMap, address: Option<IpAddr>) -> Result<SignedIn, Error> {
+    let (name, password) = credentials(headers)?;
+    let account = find(app, &name).await?;
+    let refused = || Error::new(Kind::Unauthenticated, "The name or the password is wrong.");
+    let Some(account) = account else {
+        // As much work as for an account that exists, so that the time tells nothing.
+        passwords::hash(password, app.options.password_cost).await?;
+        return Err(refused());
+    };
+    let now = app.clock.now();
+    if account.locked_until.is_some_and(|until| until > now) {
+        let message = "The account is locked for a while after wrong passwords. Try again later.";
+        return Err(Error::new(Kind::Unauthenticated, message));
+    }
+    if !app.credentials.knows(account.id, &password, &account.password_hash, now) {
+        if !passwords::verify(password.clone(), account.password_hash.clone()).await? {
+            tracing::warn!(account = account.name, address = ?address, "sign-in failed");
+            count_failure(app, account.id, now).await?;
+            return Err(refused());
+        }
+        app.credentials.remember(account.id, &password, &account.password_hash, now);
+        if account.failures != 0 {
+            clear_failures(app, account.id).await?;
+        }
+    }
+    if account.disabled {
+        return Err(Error::new(Kind::Unauthenticated, "The account is disabled."));
+    }
+    let grants = Arc::new(grants(app, account.id).await?);
+    Ok(SignedIn { id: account.id, name: account.name, grants })
+}
+
+fn credentials(headers: &HeaderMap) -> Result<(String, String), Error> {
+    let missing = || Error::new(Kind::Unauthenticated, "Sign in with HTTP Basic: the name and password of an account.");
+    let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
+    let text = value.to_str().map_err(|_| missing())?;
+    let (scheme, encoded) = text.trim().split_once(' ').ok_or_else(missing)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(missing());
+    }
+    let octets = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).map_err(|_| missing())?;
+    let text = String::from_utf8(octets).map_err(|_| missing())?;
+    let (name, password) = text.split_once(':').ok_or_else(missing)?;
+    if password.len() > passwords::PASSWORD_OCTETS_MAX {
+        return Err(missing());
+    }
+    Ok((name.to_owned(), password.to_owned()))
+}
+
+/// The account of a name in any of its forms. The whole name comes first, since an account may be called `a@b`.
+async fn find(app: &App, name: &str) -> Result<Option<accounts::Model>, Error> {
+    let whole = db::fold(name);
+    let short = whole.rsplit('\\').next().and_then(|name| name.split('@').next()).unwrap_or_default().to_owned();
+    let wanted = [whole.clone(), short];
+    let found = accounts::Entity::find().filter(accounts::Column::NameFold.is_in(wanted)).all(app.db.read()).await?;
+    Ok(found.into_iter().max_by_key(|account| account.name_fold == whole))
+}
+
+/// What the roles of an account grant. Read for every request, so that a change counts at once.
+pub(crate) async fn grants(app: &App, account_id: i64) -> Result<Grants, Error> {
+    let held = roles::Entity::find()
+        .join_by(account_id)
+        .all(app.db.read())
+        .await?;
+    let ids: Vec<i64> = held.iter().map(|role| role.id).collect();
+    let mut paths: HashMap<i64, Vec<String>> = HashMap::new();
+    if !ids.is_empty() {
+        let rows =
+            role_permissions::Entity::find().filter(role_permissions::Column::RoleId.is_in(ids)).all(app.db.read()).await?;
+        for row in rows {
+            paths.entry(row.role_id).or_default().push(row.permission);
+        }
+    }
+    let held = held.into_iter().map(|role| HeldRole {
+        id: role.id,
+        name: role.name,
+        grants: if role.enabled { paths.remove(&role.id).unwrap_or_default() } else { Vec::new() },
+    });
+    Ok(Grants::new(held.collect()))
+}
+
+trait HeldBy {
+    fn join_by(self, account_id: i64) -> Self;
+}
+
+impl HeldBy for sea_orm::Select<roles::Entity> {
+    fn join_by(self, account_id: i64) -> Self {
+        let held = sea_orm::sea_query::Query::select()
+            .column(role_accounts::Column::RoleId)
+            .from(role_accounts::Entity)
+            .and_where(role_accounts::Column::AccountId.eq(account_id))
+            .to_owned();
+        self.filter(roles::Column::Id.in_subquery(held))
+    }
+}
+
+async fn count_failure(app: &App, account_id: i64, now: i64) -> Result<(), Error> {
+    app.db
+        .write("security.count_failure", move |tx| {
+            Box::pin(async move {
+                let Some(account) = accounts::Entity::find_by_id(account_id).one(tx).await? else {
+                    return Ok(());
+                };
+                let failures = account.failures + 1;
+                let mut changed = account.into_active_model();
+                changed.failures = ActiveValue::Set(failures);
+                if failures >= FAILURES_BEFORE_LOCK {
+                    let doublings = u32::try_from(failures - FAILURES_BEFORE_LOCK).unwrap_or(u32::MAX).min(20);
+                    let lock = FIRST_LOCK_MS.saturating_mul(1 << doublings).min(LONGEST_LOCK_MS);
+                    changed.locked_until = ActiveValue::Set(Some(now + lock));
+                }
+                changed.update(tx).await?;
+                Ok::<_, Error>(())
+            })
+        })
+        .await
+}
+
+async fn clear_failures(app: &App, account_id: i64) -> Result<(), Error> {
+    app.db
+        .write("security.clear_failures", move |tx| {
+            Box::pin(async move {
+                let cleared = accounts::ActiveModel {
+                    id: ActiveValue::Unchanged(account_id),
+                    failures: ActiveValue::Set(0),
+                    locked_until: ActiveValue::Set(None),
+                    ..Default::default()
+                };
+                cleared.update(tx).await?;
+                Ok::<_, Error>(())
+            })
+        })
+        .await
+}

@@ -1,0 +1,1 @@
+//! `/keyfactor_agents`.

@@ -1,0 +1,17 @@
+//! The product at its HTTP edge, in process, on both databases. The modules mirror the URLs.
+
+mod agents;
+mod certificate_authority;
+mod certificate_store_containers;
+mod certificate_store_types;
+mod certificate_stores;
+mod certificates;
+mod enrollment;
+mod keyfactor_agents;
+mod orchestrator_jobs;
+mod permissions;
+mod security_roles;
+mod status;
+mod templates;
+mod web_rules;
+mod workflow_certificates;
