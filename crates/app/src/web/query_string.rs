@@ -140,7 +140,7 @@ impl Paging {
 /// 400 with the position of the mistake.
 pub(crate) fn parse_query(text: &str) -> Result<Option<search::Expression>, Error> {
     search::parse(text).map_err(|error| {
-        Error::new(Kind::BadQuery, format!("QueryString: {} at character {}.", error.message, error.span.start + 1))
+        Error::new(Kind::BadQuery, format!("QueryString: {}.", error.message.trim_end_matches('.')))
     })
 }
 
