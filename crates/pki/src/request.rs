@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use der::asn1::{Any, BitString, ObjectIdentifier, OctetString, SetOfVec};
-use der::pem::LineEnding;
 use der::{Decode, Encode};
 use spki::SubjectPublicKeyInfoOwned;
 use x509_cert::attr::Attribute;
@@ -20,6 +19,7 @@ use crate::distinguished_name::DistinguishedName;
 use crate::error::{Error, Result};
 use crate::key::PrivateKey;
 use crate::key_info::KeyInfo;
+use crate::pem;
 use crate::subject_alternative_name::{SubjectAlternativeName, encode_general_names};
 
 /// The largest request that is read, in bytes of whatever form it comes in: 64 KiB. The largest ML-DSA request with a hundred names is
@@ -73,25 +73,21 @@ impl CertificateRequest {
     }
 
     fn from_text(text: &str) -> Result<Self> {
-        let blocks = armor::blocks(text);
-        let body = match blocks.iter().find(|block| {
-            matches!(
-                block.label,
-                "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST"
-            )
-        }) {
-            Some(block) => block.body,
-            None => match blocks.first() {
-                Some(block) => {
-                    return Err(Error::malformed(
-                        "certificate request",
-                        format!("the text holds a {} instead", block.label),
-                    ));
-                }
-                None => text,
-            },
-        };
-        let der = armor::decode(body).ok_or_else(|| {
+        let blocks = pem::parse(text.as_bytes());
+        let wanted = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
+        if let Some(block) = blocks
+            .iter()
+            .find(|block| wanted.contains(&block.label.as_str()))
+        {
+            return Self::from_der(&block.der);
+        }
+        if let Some(block) = blocks.first() {
+            return Err(Error::malformed(
+                "certificate request",
+                format!("the text holds a {} instead", block.label),
+            ));
+        }
+        let der = armor::decode(text).ok_or_else(|| {
             Error::malformed(
                 "certificate request",
                 "it is neither PEM, nor base64, nor DER",
@@ -184,8 +180,7 @@ impl CertificateRequest {
 
     /// The request as PEM (`CERTIFICATE REQUEST`), lines ended by LF.
     pub fn to_pem(&self) -> String {
-        der::pem::encode_string("CERTIFICATE REQUEST", LineEnding::LF, &self.content.der)
-            .expect("a constant label and octets in memory always encode")
+        pem::encode("CERTIFICATE REQUEST", &self.content.der)
     }
 }
 

@@ -116,7 +116,7 @@ impl Reader {
                 _ => {
                     push(&mut octets, character);
                     self.position += 1;
-                    if character != ' ' {
+                    if !is_blank(character) {
                         kept = octets.len();
                     }
                 }
@@ -203,7 +203,7 @@ impl Reader {
     }
 
     fn skip_blanks(&mut self) {
-        while self.take_if(char::is_whitespace) {}
+        while self.take_if(is_blank) {}
     }
 
     fn take_if(&mut self, wanted: impl Fn(char) -> bool) -> bool {
@@ -217,6 +217,11 @@ impl Reader {
     fn peek(&self) -> Option<char> {
         self.characters.get(self.position).copied()
     }
+}
+
+/// What may surround separators. Only these: a no-break space, say, belongs to the value.
+fn is_blank(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\r' | '\n')
 }
 
 fn push(octets: &mut Vec<u8>, character: char) {
