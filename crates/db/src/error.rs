@@ -20,6 +20,10 @@ pub enum Error {
     /// A closure of `write` panicked; its changes were rolled back.
     #[error("the write {0:?} panicked")]
     Panicked(&'static str),
+    /// A closure of `write` answered `Ok` although one of its statements had failed. PostgreSQL keeps nothing of such a
+    /// transaction; a statement that may fail belongs in a savepoint, or says `ON CONFLICT`.
+    #[error("the write {0:?} went on after a statement had failed")]
+    StatementFailed(&'static str),
     /// A file or folder could not be used.
     #[error("{path}: {source}")]
     File {

@@ -1,8 +1,11 @@
 //! Opening a database: pools, pragmas, migrations.
 
+use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures::FutureExt;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement, TransactionTrait,
 };
@@ -54,6 +57,14 @@ pub struct Db {
 
 tokio::task_local! {
     static INSIDE_WRITE: &'static str;
+    /// Set when a statement of this write failed, on PostgreSQL.
+    static STATEMENT_FAILED: Cell<bool>;
+}
+
+/// Whether PostgreSQL still takes statements in this transaction. After one has failed it does not, unless a savepoint was
+/// rolled back to, and answers `COMMIT` by rolling back without saying so.
+async fn usable(tx: &Tx) -> bool {
+    tx.execute_unprepared("SELECT 1").await.is_ok()
 }
 
 impl Db {
@@ -97,7 +108,15 @@ impl Db {
             .sqlx_logging(false)
             .test_before_acquire(false)
             .acquire_timeout(Duration::from_secs(30));
-        let pool = Database::connect(connect).await?;
+        let mut pool = Database::connect(connect).await?;
+        pool.set_metric_callback(|statement| {
+            if statement.failed {
+                // Outside of a write there is nothing to mark.
+                STATEMENT_FAILED
+                    .try_with(|failed| failed.set(true))
+                    .unwrap_or(());
+            }
+        });
         migrations::migrate_postgres(&pool).await?;
         Ok(Self {
             dialect: Dialect::Postgres,
@@ -140,26 +159,43 @@ impl Db {
                     .write(name, move |tx| Box::pin(INSIDE_WRITE.scope(name, work(tx))))
                     .await
             }
-            None => {
-                let tx = self.reader.begin().await.map_err(Error::from)?;
-                match INSIDE_WRITE.scope(name, work(&tx)).await {
-                    Ok(value) => {
-                        #[cfg(feature = "killpoints")]
-                        crate::killpoints::reached(name, crate::killpoints::Moment::BeforeCommit);
-                        tx.commit().await.map_err(Error::from)?;
-                        #[cfg(feature = "killpoints")]
-                        crate::killpoints::reached(name, crate::killpoints::Moment::AfterCommit);
-                        Ok(value)
-                    }
-                    Err(error) => {
-                        if let Err(rollback) = tx.rollback().await {
-                            tracing::warn!(name, error = %rollback, "rollback failed; the server ends the transaction");
-                        }
-                        Err(error)
-                    }
-                }
-            }
+            None => self.write_postgres(name, work).await,
         }
+    }
+
+    async fn write_postgres<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
+    where
+        E: From<Error>,
+        F: for<'t> FnOnce(&'t Tx) -> WriteFuture<'t, T, E>,
+    {
+        let tx = self.reader.begin().await.map_err(Error::from)?;
+        let ran = INSIDE_WRITE.scope(name, async { work(&tx).await });
+        let watched = STATEMENT_FAILED.scope(Cell::new(false), async {
+            let result = ran.await;
+            (result, STATEMENT_FAILED.with(Cell::get))
+        });
+        let error = match AssertUnwindSafe(watched).catch_unwind().await {
+            Ok((Ok(value), statement_failed)) => {
+                if !statement_failed || usable(&tx).await {
+                    #[cfg(feature = "killpoints")]
+                    crate::killpoints::reached(name, crate::killpoints::Moment::BeforeCommit);
+                    tx.commit().await.map_err(Error::from)?;
+                    #[cfg(feature = "killpoints")]
+                    crate::killpoints::reached(name, crate::killpoints::Moment::AfterCommit);
+                    return Ok(value);
+                }
+                Error::StatementFailed(name).into()
+            }
+            Ok((Err(error), _)) => error,
+            Err(_) => {
+                tracing::error!(name, "a write panicked and was rolled back");
+                Error::Panicked(name).into()
+            }
+        };
+        if let Err(rollback) = tx.rollback().await {
+            tracing::warn!(name, error = %rollback, "rollback failed; the server ends the transaction");
+        }
+        Err(error)
     }
 
     /// Asks the database how durable its commits are.
@@ -198,15 +234,19 @@ impl Db {
     /// # Errors
     /// [`Error::Address`] on PostgreSQL, whose own tools do this.
     pub async fn backup_to(&self, target: &Path) -> Result<(), Error> {
-        if self.dialect != Dialect::Sqlite {
+        let Some(writer) = &self.writer else {
             return Err(Error::Address(
                 "PostgreSQL is backed up with pg_dump".into(),
             ));
-        }
+        };
+        // A connection of its own: readers may not write, not even another file, and the writer must not be kept waiting.
+        let connection = Database::connect(sqlite_options(writer.path(), 1, false)).await?;
         let text = target.display().to_string().replace('\'', "''");
         let statement =
             Statement::from_string(self.dialect.backend(), format!("VACUUM INTO '{text}'"));
-        self.reader.execute_raw(statement).await?;
+        let copied = connection.execute_raw(statement).await;
+        connection.close().await?;
+        copied?;
         Ok(())
     }
 
@@ -223,7 +263,9 @@ impl Db {
 
 /// Connection options of one SQLite pool. `synchronous=FULL`: an acknowledged write survives a power cut.
 pub(crate) fn sqlite_options(path: &Path, connections: u32, read_only: bool) -> ConnectOptions {
-    let mut options = ConnectOptions::new(format!("sqlite://{}", path.display()));
+    let mut options = ConnectOptions::new("sqlite:");
+    // Not in the address, where some characters of a path mean something else.
+    let path = path.to_owned();
     options
         .max_connections(connections)
         .min_connections(1)
@@ -231,6 +273,7 @@ pub(crate) fn sqlite_options(path: &Path, connections: u32, read_only: bool) -> 
         .test_before_acquire(false)
         .map_sqlx_sqlite_opts(move |options| {
             let options = options
+                .filename(&path)
                 .create_if_missing(!read_only)
                 .foreign_keys(true)
                 .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)

@@ -173,6 +173,7 @@ fn options() -> Options {
 macro_rules! test_on_both {
     ($($(#[$attribute:meta])* async fn $name:ident($db:ident: $kind:ty) $body:block)*) => { $(
         $(#[$attribute])*
+        #[cfg(test)]
         mod $name {
             use super::*;
 
@@ -180,7 +181,8 @@ macro_rules! test_on_both {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                test(&$crate::testing::sqlite().await).await;
+                let fresh = $crate::testing::sqlite().await;
+                test(&fresh).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

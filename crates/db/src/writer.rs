@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
@@ -40,6 +40,7 @@ enum Message {
 /// A handle on the writer thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
+    path: PathBuf,
     queue: mpsc::Sender<Message>,
 }
 
@@ -47,6 +48,7 @@ impl Writer {
     /// Starts the thread, which opens the file and migrates it before this answers.
     pub(crate) async fn start(path: PathBuf) -> Result<Self, Error> {
         let (queue, inbox) = mpsc::channel(QUEUE_MAX);
+        let file = path.clone();
         let (ready, opened) = oneshot::channel();
         std::thread::Builder::new()
             .name("sqlite-writer".into())
@@ -72,7 +74,12 @@ impl Writer {
         opened
             .await
             .map_err(|_| Error::WriterStopped("it ended while opening".into()))??;
-        Ok(Self { queue })
+        Ok(Self { path: file, queue })
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) async fn write<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
@@ -127,7 +134,7 @@ impl Writer {
     }
 }
 
-async fn connect(path: &std::path::Path) -> Result<DatabaseConnection, Error> {
+async fn connect(path: &Path) -> Result<DatabaseConnection, Error> {
     Ok(Database::connect(sqlite_options(path, 1, false)).await?)
 }
 

@@ -317,7 +317,7 @@ pub(super) const STATEMENTS: &[&str] = &[
         PRIMARY KEY (id)
     )",
     r"CREATE INDEX queue_jobs_queue_state_due_at ON queue_jobs (queue, state, due_at)",
-    r"CREATE INDEX queue_jobs_lane ON queue_jobs (lane)",
+    r"CREATE INDEX queue_jobs_queue_lane ON queue_jobs (queue, lane)",
     r"CREATE INDEX queue_jobs_lease_until ON queue_jobs (lease_until)",
     r"CREATE TABLE orchestrator_jobs (
         id {guid} NOT NULL,

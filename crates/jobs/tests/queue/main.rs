@@ -1,0 +1,5 @@
+//! The queue on both databases.
+
+mod claiming;
+mod keeping;
+mod steps;
