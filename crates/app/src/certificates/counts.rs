@@ -1,0 +1,110 @@
+//! How many certificates there are, without counting them each time.
+//!
+//! Kept counts stand by the day on which certificates expire, so that those that are still valid are a sum over the days to
+//! come; only the certificates that expire today have to be looked at.
+
+use db::tables::{certificates, counters};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{
+    ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
+    QuerySelect,
+};
+
+use super::record::STATE_REVOKED;
+use crate::error::Error;
+
+/// Rows for each day, so that writers of different certificates seldom wait for the same row.
+const SHARDS: i64 = 8;
+
+/// Which certificates a kept count is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// All but the revoked ones.
+    NotRevoked,
+    /// The revoked ones.
+    #[expect(dead_code, reason = "nothing revokes yet; the totals add them already")]
+    Revoked,
+}
+
+const NAMES: [&str; 2] = ["certificates.not_revoked", "certificates.revoked"];
+
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::NotRevoked => NAMES[0],
+        Kind::Revoked => NAMES[1],
+    }
+}
+
+fn day(at: i64) -> i64 {
+    // Certificates that expired before 1970 count as expired on its first day.
+    at.clamp(0, i64::MAX) / jobs::DAY_MS
+}
+
+/// The row of a certificate's count: a day's rows follow each other.
+fn shard(id: i64, not_after: i64) -> i32 {
+    i32::try_from(day(not_after) * SHARDS + id.rem_euclid(SHARDS)).unwrap_or(i32::MAX)
+}
+
+/// Counts a certificate: +1 when it is recorded, -1 when it is deleted, and from one kind to the other when it is revoked.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn add(
+    tx: &db::Tx,
+    kind: Kind,
+    id: i64,
+    not_after: i64,
+    by: i64,
+) -> Result<(), Error> {
+    let row = counters::ActiveModel {
+        name: ActiveValue::Set(name(kind).into()),
+        shard: ActiveValue::Set(shard(id, not_after)),
+        value: ActiveValue::Set(by),
+    };
+    let more = OnConflict::columns([counters::Column::Name, counters::Column::Shard])
+        .value(
+            counters::Column::Value,
+            Expr::col((counters::Entity, counters::Column::Value)).add(by),
+        )
+        .to_owned();
+    counters::Entity::insert(row)
+        .on_conflict(more)
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
+}
+
+/// How many certificates an unfiltered list has. Exact.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn total(
+    connection: &impl ConnectionTrait,
+    include_revoked: bool,
+    include_expired: bool,
+    now: i64,
+) -> Result<u64, Error> {
+    let names = &NAMES[..if include_revoked { 2 } else { 1 }];
+    let mut kept = counters::Entity::find()
+        .select_only()
+        .column_as(
+            Expr::col(counters::Column::Value).sum().cast_as("BIGINT"),
+            "total",
+        )
+        .filter(counters::Column::Name.is_in(names.iter().copied()));
+    let mut today = 0;
+    if !include_expired {
+        let tomorrow = (day(now) + 1) * jobs::DAY_MS;
+        kept = kept.filter(counters::Column::Shard.gte(shard(0, tomorrow)));
+        let mut valid = certificates::Entity::find()
+            .filter(certificates::Column::NotAfter.gt(now))
+            .filter(certificates::Column::NotAfter.lt(tomorrow));
+        if !include_revoked {
+            valid = valid.filter(certificates::Column::State.ne(STATE_REVOKED));
+        }
+        today = valid.count(connection).await?;
+    }
+    let kept: Option<Option<i64>> = kept.into_tuple().one(connection).await?;
+    let kept = kept.flatten().unwrap_or(0);
+    Ok(u64::try_from(kept).unwrap_or(0) + today)
+}

@@ -1,0 +1,338 @@
+//! Into the inventory: the one way in which certificates come in, whoever brings them.
+
+use std::collections::HashMap;
+
+use db::tables::{
+    certificate_contents, certificate_keys, certificate_metadata, certificate_names, certificates,
+};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+
+use super::{counts, stored};
+use crate::cx::Cx;
+use crate::error::Error;
+
+/// `CertState`: found somewhere, and issued by none of our authorities.
+pub(crate) const STATE_UNKNOWN: i32 = 0;
+/// `CertState`: issued by one of our authorities and not revoked.
+pub(crate) const STATE_ACTIVE: i32 = 1;
+/// `CertState`: revoked.
+pub(crate) const STATE_REVOKED: i32 = 2;
+
+/// Rows in one statement at most: databases limit how many values a statement may have.
+const ROWS_MAX: usize = 500;
+
+/// Where a certificate comes from, as far as it is known. What is `None` or empty leaves a known certificate as it is.
+#[derive(Debug, Default)]
+pub(crate) struct Origin<'a> {
+    /// The authority that issued it.
+    pub(crate) authority_id: Option<i64>,
+    /// The template it was issued from.
+    pub(crate) template_id: Option<i64>,
+    /// The request it answers.
+    pub(crate) request_id: Option<i64>,
+    /// Who asked for it.
+    pub(crate) requester: Option<&'a str>,
+    /// The role that owns it.
+    pub(crate) owner_role_id: Option<i64>,
+    /// Name and value of each metadata field.
+    pub(crate) metadata: &'a [(String, String)],
+    /// Its private key, to be sealed and stored.
+    pub(crate) private_key: Option<&'a pki::PrivateKey>,
+    /// What to write into its history: action and comment.
+    pub(crate) history: Option<(&'a str, String)>,
+}
+
+/// Records a certificate and what is known about it. One that is known already keeps its id; what `origin` knows is added.
+/// Answers the certificate's id.
+///
+/// # Errors
+/// A fault when the private key is another certificate's; those of the database.
+pub(crate) async fn record(
+    tx: &db::Tx,
+    cx: &Cx,
+    certificate: &pki::Certificate,
+    origin: &Origin<'_>,
+) -> Result<i64, Error> {
+    if origin
+        .private_key
+        .is_some_and(|key| !key.matches(certificate))
+    {
+        return Err(Error::internal(
+            "a private key was to be stored with a certificate it is not for",
+        ));
+    }
+    let id = match insert(tx, cx, certificate, origin).await? {
+        Some(id) => id,
+        None => complete(tx, certificate, origin).await?,
+    };
+    if let Some(key) = origin.private_key {
+        let sealed = cx
+            .app()
+            .keyring()
+            .seal(&stored::key_purpose(id), &key.to_pkcs8_der())?;
+        let row = certificate_keys::ActiveModel {
+            certificate_id: ActiveValue::Set(id),
+            sealed_key: ActiveValue::Set(sealed.into_bytes()),
+        };
+        let again = OnConflict::column(certificate_keys::Column::CertificateId)
+            .update_column(certificate_keys::Column::SealedKey)
+            .to_owned();
+        certificate_keys::Entity::insert(row)
+            .on_conflict(again)
+            .exec_without_returning(tx)
+            .await?;
+    }
+    write_metadata(tx, id, origin.metadata).await?;
+    if let Some((action, comment)) = &origin.history {
+        stored::add_history(tx, cx, id, action, comment).await?;
+    }
+    Ok(id)
+}
+
+/// Records certificates that an inventory has seen. Answers their ids in the order given; the same certificate twice has the
+/// same id twice. Known ones are not written at all.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn record_seen(
+    tx: &db::Tx,
+    cx: &Cx,
+    certificates: &[pki::Certificate],
+) -> Result<Vec<i64>, Error> {
+    let digests: Vec<Vec<u8>> = certificates
+        .iter()
+        .map(|certificate| certificate.sha256().to_vec())
+        .collect();
+    let mut ids: HashMap<Vec<u8>, i64> = HashMap::with_capacity(digests.len());
+    for some in digests.chunks(ROWS_MAX) {
+        let known: Vec<(i64, Vec<u8>)> = certificates::Entity::find()
+            .select_only()
+            .columns([certificates::Column::Id, certificates::Column::Sha256])
+            .filter(certificates::Column::Sha256.is_in(some.iter().cloned()))
+            .into_tuple()
+            .all(tx)
+            .await?;
+        ids.extend(known.into_iter().map(|(id, digest)| (digest, id)));
+    }
+    // In one order for everybody, so that two inventories never wait for each other in a circle.
+    let mut unknown: Vec<(&Vec<u8>, &pki::Certificate)> = digests
+        .iter()
+        .zip(certificates)
+        .filter(|(digest, _)| !ids.contains_key(*digest))
+        .collect();
+    unknown.sort_by_key(|(digest, _)| *digest);
+    unknown.dedup_by_key(|(digest, _)| *digest);
+    for (digest, certificate) in unknown {
+        let origin = Origin {
+            history: Some(("Imported", "Found in a certificate store.".into())),
+            ..Origin::default()
+        };
+        let id = record(tx, cx, certificate, &origin).await?;
+        ids.insert(digest.clone(), id);
+    }
+    digests
+        .iter()
+        .map(|digest| ids.get(digest).copied())
+        .collect::<Option<Vec<i64>>>()
+        .ok_or_else(|| Error::internal("a certificate was recorded without an id"))
+}
+
+/// The row, its content and its names; `None` when the certificate is known already.
+async fn insert(
+    tx: &db::Tx,
+    cx: &Cx,
+    certificate: &pki::Certificate,
+    origin: &Origin<'_>,
+) -> Result<Option<i64>, Error> {
+    let row = row_of(cx, certificate, origin);
+    let known = OnConflict::column(certificates::Column::Sha256)
+        .do_nothing()
+        .to_owned();
+    let inserted = certificates::Entity::insert(row)
+        .on_conflict(known)
+        .exec(tx)
+        .await;
+    let id = match inserted {
+        Ok(result) => result.last_insert_id,
+        Err(sea_orm::DbErr::RecordNotInserted) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let content = certificate_contents::ActiveModel {
+        certificate_id: ActiveValue::Set(id),
+        der: ActiveValue::Set(certificate.der().to_vec()),
+    };
+    certificate_contents::Entity::insert(content)
+        .exec_without_returning(tx)
+        .await?;
+    let names: Vec<certificate_names::ActiveModel> = (0..)
+        .zip(certificate.subject_alternative_names())
+        .map(|(position, name)| certificate_names::ActiveModel {
+            certificate_id: ActiveValue::Set(id),
+            position: ActiveValue::Set(position),
+            kind: ActiveValue::Set(i32::from(name.kind.number())),
+            value: ActiveValue::Set(name.value.clone()),
+            value_fold: ActiveValue::Set(db::fold(&name.value)),
+        })
+        .collect();
+    for some in names.chunks(ROWS_MAX) {
+        certificate_names::Entity::insert_many(some.to_vec())
+            .exec_without_returning(tx)
+            .await?;
+    }
+    counts::add(
+        tx,
+        counts::Kind::NotRevoked,
+        id,
+        storable(certificate.not_after()),
+        1,
+    )
+    .await?;
+    Ok(Some(id))
+}
+
+/// Adds to a known certificate what its row does not say yet. Answers its id.
+async fn complete(
+    tx: &db::Tx,
+    certificate: &pki::Certificate,
+    origin: &Origin<'_>,
+) -> Result<i64, Error> {
+    let known = certificates::Entity::find()
+        .filter(certificates::Column::Sha256.eq(certificate.sha256().to_vec()))
+        .one(tx)
+        .await?
+        .ok_or_else(|| Error::internal("a known certificate has no row"))?;
+    let id = known.id;
+    let mut changed = certificates::ActiveModel {
+        id: ActiveValue::Unchanged(id),
+        ..Default::default()
+    };
+    if origin.authority_id.is_some() && origin.authority_id != known.authority_id {
+        changed.authority_id = ActiveValue::Set(origin.authority_id);
+        if known.state == STATE_UNKNOWN {
+            changed.state = ActiveValue::Set(STATE_ACTIVE);
+        }
+    }
+    if origin.template_id.is_some() && origin.template_id != known.template_id {
+        changed.template_id = ActiveValue::Set(origin.template_id);
+    }
+    if origin.request_id.is_some() && origin.request_id != known.request_id {
+        changed.request_id = ActiveValue::Set(origin.request_id);
+    }
+    if origin.requester.is_some() && origin.requester != known.requester.as_deref() {
+        changed.requester = ActiveValue::Set(origin.requester.map(str::to_owned));
+    }
+    if origin.owner_role_id.is_some() && origin.owner_role_id != known.owner_role_id {
+        changed.owner_role_id = ActiveValue::Set(origin.owner_role_id);
+    }
+    if origin.private_key.is_some() && !known.has_private_key {
+        changed.has_private_key = ActiveValue::Set(true);
+    }
+    if changed.is_changed() {
+        certificates::Entity::update(changed)
+            .validate()?
+            .exec(tx)
+            .await?;
+    }
+    Ok(id)
+}
+
+fn row_of(
+    cx: &Cx,
+    certificate: &pki::Certificate,
+    origin: &Origin<'_>,
+) -> certificates::ActiveModel {
+    let key = certificate.key();
+    let text = |text: Option<&str>| ActiveValue::Set(text.map(str::to_owned));
+    certificates::ActiveModel {
+        id: ActiveValue::NotSet,
+        sha256: ActiveValue::Set(certificate.sha256().to_vec()),
+        thumbprint: ActiveValue::Set(certificate.thumbprint()),
+        serial_number: ActiveValue::Set(certificate.serial_hex().to_owned()),
+        subject: ActiveValue::Set(certificate.subject().to_owned()),
+        subject_fold: ActiveValue::Set(db::fold(certificate.subject())),
+        issuer: ActiveValue::Set(certificate.issuer().to_owned()),
+        issuer_fold: ActiveValue::Set(db::fold(certificate.issuer())),
+        common_name: text(certificate.common_name()),
+        common_name_fold: ActiveValue::Set(certificate.common_name().map(db::fold)),
+        organizational_unit: text(certificate.organizational_unit()),
+        email: text(certificate.email()),
+        not_before: ActiveValue::Set(storable(certificate.not_before())),
+        not_after: ActiveValue::Set(storable(certificate.not_after())),
+        imported_at: ActiveValue::Set(cx.now()),
+        key_type: ActiveValue::Set(key_type(key.algorithm)),
+        key_size: ActiveValue::Set(i32::try_from(key.size_bits).unwrap_or(0)),
+        key_algorithm: ActiveValue::Set(key.algorithm_oid.clone()),
+        curve: text(key.curve.as_deref()),
+        signing_algorithm: ActiveValue::Set(certificate.signature_algorithm().to_owned()),
+        key_usage: ActiveValue::Set(i32::from(certificate.key_usage())),
+        is_authority: ActiveValue::Set(certificate.is_ca()),
+        path_length: ActiveValue::Set(
+            certificate
+                .path_length()
+                .and_then(|length| i32::try_from(length).ok()),
+        ),
+        state: ActiveValue::Set(if origin.authority_id.is_some() {
+            STATE_ACTIVE
+        } else {
+            STATE_UNKNOWN
+        }),
+        revoked_at: ActiveValue::Set(None),
+        revocation_reason: ActiveValue::Set(None),
+        revocation_comment: ActiveValue::Set(None),
+        authority_id: ActiveValue::Set(origin.authority_id),
+        template_id: ActiveValue::Set(origin.template_id),
+        request_id: ActiveValue::Set(origin.request_id),
+        requester: text(origin.requester),
+        owner_role_id: ActiveValue::Set(origin.owner_role_id),
+        has_private_key: ActiveValue::Set(origin.private_key.is_some()),
+    }
+}
+
+async fn write_metadata(tx: &db::Tx, id: i64, metadata: &[(String, String)]) -> Result<(), Error> {
+    for (name, value) in metadata {
+        let row = certificate_metadata::ActiveModel {
+            certificate_id: ActiveValue::Set(id),
+            name_fold: ActiveValue::Set(db::fold(name)),
+            name: ActiveValue::Set(name.clone()),
+            value: ActiveValue::Set(value.clone()),
+        };
+        let again = OnConflict::columns([
+            certificate_metadata::Column::CertificateId,
+            certificate_metadata::Column::NameFold,
+        ])
+        .update_columns([
+            certificate_metadata::Column::Name,
+            certificate_metadata::Column::Value,
+        ])
+        .to_owned();
+        certificate_metadata::Entity::insert(row)
+            .on_conflict(again)
+            .exec_without_returning(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// A certificate may say any year; the ends of what calendars hold are as good as what lies beyond.
+fn storable(at: i64) -> i64 {
+    at.clamp(-62_135_596_800_000, 253_402_300_799_000)
+}
+
+/// What `key_type` holds: the contract's numbers up to 4, then ours for the algorithms that came after it.
+pub(crate) fn key_type(algorithm: pki::KeyAlgorithm) -> i32 {
+    use pki::KeyAlgorithm as A;
+    match algorithm {
+        A::Unknown => 0,
+        A::Rsa => 1,
+        A::Dsa => 2,
+        A::Ecc => 3,
+        A::Dh => 4,
+        A::Ed25519 => 5,
+        A::Ed448 => 6,
+        A::MlDsa44 => 7,
+        A::MlDsa65 => 8,
+        A::MlDsa87 => 9,
+        A::SlhDsa => 10,
+    }
+}
