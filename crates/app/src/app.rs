@@ -101,7 +101,9 @@ pub struct App {
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("db", &self.db.dialect()).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("db", &self.db.dialect())
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,7 +114,10 @@ impl App {
     /// [`StartError`] with the place.
     pub async fn open(mut options: Options) -> Result<Arc<Self>, StartError> {
         let db = db::Db::open(&options.database_url, &options.pool).await?;
-        let keyring = std::mem::replace(&mut options.keyring, secrets::KeyRing::generate().map_err(crate::Error::from)?);
+        let keyring = std::mem::replace(
+            &mut options.keyring,
+            secrets::KeyRing::generate().map_err(crate::Error::from)?,
+        );
         let app = Arc::new(Self {
             db,
             keyring: RwLock::new(Arc::new(keyring)),
@@ -149,13 +154,21 @@ impl App {
     }
 
     pub(crate) fn keyring(&self) -> Arc<secrets::KeyRing> {
-        Arc::clone(&self.keyring.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .keyring
+                .read()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
     }
 
     pub(crate) fn routes(&self, version: u8) -> &ApiRoutes {
         let [first, second] = self.routes.get_or_init(|| {
             let limit = self.options.body_limit;
-            [ApiRoutes::new(crate::routes(), 1, limit), ApiRoutes::new(crate::routes_version_2(), 2, limit)]
+            [
+                ApiRoutes::new(crate::routes(), 1, limit),
+                ApiRoutes::new(crate::routes_version_2(), 2, limit),
+            ]
         });
         if version == 2 { second } else { first }
     }

@@ -26,7 +26,9 @@ impl Clock {
         match self {
             Self::System => {
                 let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-                since.map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+                since.map_or(0, |elapsed| {
+                    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+                })
             }
             Self::Manual(at) => at.load(std::sync::atomic::Ordering::SeqCst),
         }
@@ -52,7 +54,9 @@ impl Randomness {
     pub fn octets<const N: usize>(&self) -> [u8; N] {
         let mut octets = [0; N];
         match self {
-            Self::System => aws_lc_rs::rand::fill(&mut octets).expect("the operating system gives randomness"),
+            Self::System => {
+                aws_lc_rs::rand::fill(&mut octets).expect("the operating system gives randomness")
+            }
             Self::Counted(counter) => {
                 let count = counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
                 for (octet, value) in octets.iter_mut().rev().zip(count.to_le_bytes()) {
@@ -96,14 +100,29 @@ pub struct Cx {
 
 impl Cx {
     /// The context of a request by `caller`.
-    pub fn new(app: Arc<App>, caller: Caller, correlation_id: Uuid, address: Option<IpAddr>) -> Self {
-        Self { app, caller, correlation_id, address }
+    pub fn new(
+        app: Arc<App>,
+        caller: Caller,
+        correlation_id: Uuid,
+        address: Option<IpAddr>,
+    ) -> Self {
+        Self {
+            app,
+            caller,
+            correlation_id,
+            address,
+        }
     }
 
     /// The context of background work and of the commands of the machine's owner.
     pub fn system(app: Arc<App>, reason: &'static str) -> Self {
         let correlation_id = app.randomness.guid();
-        Self { app, caller: Caller::System(reason), correlation_id, address: None }
+        Self {
+            app,
+            caller: Caller::System(reason),
+            correlation_id,
+            address: None,
+        }
     }
 
     /// The application: caches and options.
@@ -170,7 +189,10 @@ impl Cx {
         match &self.caller {
             Caller::Account { grants, .. } => {
                 let wanted = db::fold(name);
-                grants.roles().iter().any(|role| db::fold(&role.name) == wanted)
+                grants
+                    .roles()
+                    .iter()
+                    .any(|role| db::fold(&role.name) == wanted)
             }
             Caller::System(_) => true,
         }
@@ -192,7 +214,10 @@ impl Cx {
         if permissions.iter().any(|permission| self.may(*permission)) {
             return Ok(());
         }
-        let names: Vec<&str> = permissions.iter().map(|permission| permission.entry().display).collect();
+        let names: Vec<&str> = permissions
+            .iter()
+            .map(|permission| permission.entry().display)
+            .collect();
         Err(Error::forbidden(format!(
             "User {} does not have any of the required permissions: {}",
             self.caller_name(),

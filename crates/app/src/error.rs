@@ -49,24 +49,114 @@ pub enum Kind {
 
 /// The table: kind, status, code, meaning. `docs/errors.md` shows the same rows; a test compares them.
 pub const TABLE: &[(Kind, StatusCode, &str, &str)] = &[
-    (Kind::BadRequest, StatusCode::BAD_REQUEST, "0xA011000B", "a value is missing or wrong"),
-    (Kind::BadBody, StatusCode::BAD_REQUEST, "0xA0111001", "the body is not JSON of the declared shape"),
-    (Kind::MissingHeader, StatusCode::BAD_REQUEST, "0xA0110007", "a required header is missing"),
-    (Kind::NoStoredKey, StatusCode::BAD_REQUEST, "0xA0110002", "the certificate has no stored private key"),
-    (Kind::BadFormat, StatusCode::BAD_REQUEST, "0xA0110008", "the certificate format is not offered here"),
-    (Kind::BadSortField, StatusCode::BAD_REQUEST, "0xA011004A", "the sort field is none of the list's"),
-    (Kind::BadQuery, StatusCode::BAD_REQUEST, "0xA0111002", "the query cannot be read or names an unknown field"),
-    (Kind::BadVersion, StatusCode::BAD_REQUEST, "0xA0111003", "the operation does not exist in the version asked for"),
-    (Kind::Unauthenticated, StatusCode::UNAUTHORIZED, "0xA0111004", "nobody is signed in, or the password is wrong"),
-    (Kind::Forbidden, StatusCode::FORBIDDEN, "0xA0111005", "the caller may not do this"),
-    (Kind::NotFound, StatusCode::NOT_FOUND, "0xA0111006", "there is no such thing, or no such path"),
-    (Kind::BadMethod, StatusCode::METHOD_NOT_ALLOWED, "0xA0111007", "the path does not know this method"),
-    (Kind::Conflict, StatusCode::CONFLICT, "0xA0111008", "the state of the thing forbids it"),
-    (Kind::TooLarge, StatusCode::PAYLOAD_TOO_LARGE, "0xA0111009", "the body is larger than the limit"),
-    (Kind::BadMediaType, StatusCode::UNSUPPORTED_MEDIA_TYPE, "0xA011100A", "the body's media type is not JSON"),
-    (Kind::AuthorityRefused, StatusCode::BAD_REQUEST, "0xA011100B", "the certificate authority refused the request"),
-    (Kind::Unavailable, StatusCode::SERVICE_UNAVAILABLE, "0xA011100C", "the database is busy or away; try again"),
-    (Kind::Internal, StatusCode::INTERNAL_SERVER_ERROR, "0xA0111000", "a fault of the server; the log has it"),
+    (
+        Kind::BadRequest,
+        StatusCode::BAD_REQUEST,
+        "0xA011000B",
+        "a value is missing or wrong",
+    ),
+    (
+        Kind::BadBody,
+        StatusCode::BAD_REQUEST,
+        "0xA0111001",
+        "the body is not JSON of the declared shape",
+    ),
+    (
+        Kind::MissingHeader,
+        StatusCode::BAD_REQUEST,
+        "0xA0110007",
+        "a required header is missing",
+    ),
+    (
+        Kind::NoStoredKey,
+        StatusCode::BAD_REQUEST,
+        "0xA0110002",
+        "the certificate has no stored private key",
+    ),
+    (
+        Kind::BadFormat,
+        StatusCode::BAD_REQUEST,
+        "0xA0110008",
+        "the certificate format is not offered here",
+    ),
+    (
+        Kind::BadSortField,
+        StatusCode::BAD_REQUEST,
+        "0xA011004A",
+        "the sort field is none of the list's",
+    ),
+    (
+        Kind::BadQuery,
+        StatusCode::BAD_REQUEST,
+        "0xA0111002",
+        "the query cannot be read or names an unknown field",
+    ),
+    (
+        Kind::BadVersion,
+        StatusCode::BAD_REQUEST,
+        "0xA0111003",
+        "the operation does not exist in the version asked for",
+    ),
+    (
+        Kind::Unauthenticated,
+        StatusCode::UNAUTHORIZED,
+        "0xA0111004",
+        "nobody is signed in, or the password is wrong",
+    ),
+    (
+        Kind::Forbidden,
+        StatusCode::FORBIDDEN,
+        "0xA0111005",
+        "the caller may not do this",
+    ),
+    (
+        Kind::NotFound,
+        StatusCode::NOT_FOUND,
+        "0xA0111006",
+        "there is no such thing, or no such path",
+    ),
+    (
+        Kind::BadMethod,
+        StatusCode::METHOD_NOT_ALLOWED,
+        "0xA0111007",
+        "the path does not know this method",
+    ),
+    (
+        Kind::Conflict,
+        StatusCode::CONFLICT,
+        "0xA0111008",
+        "the state of the thing forbids it",
+    ),
+    (
+        Kind::TooLarge,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "0xA0111009",
+        "the body is larger than the limit",
+    ),
+    (
+        Kind::BadMediaType,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "0xA011100A",
+        "the body's media type is not JSON",
+    ),
+    (
+        Kind::AuthorityRefused,
+        StatusCode::BAD_REQUEST,
+        "0xA011100B",
+        "the certificate authority refused the request",
+    ),
+    (
+        Kind::Unavailable,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "0xA011100C",
+        "the database is busy or away; try again",
+    ),
+    (
+        Kind::Internal,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "0xA0111000",
+        "a fault of the server; the log has it",
+    ),
 ];
 
 /// A failure: what the caller is told, and what only the log is told.
@@ -103,7 +193,12 @@ pub struct FailedOperation {
 impl Error {
     /// An error of any kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), failed: Vec::new(), source: None }
+        Self {
+            kind,
+            message: message.into(),
+            failed: Vec::new(),
+            source: None,
+        }
     }
 
     /// A value is missing or wrong. The message names the place.
@@ -113,7 +208,10 @@ impl Error {
 
     /// Several parts of the request are wrong; each reason names its part.
     pub fn bad_parts(message: impl Into<String>, failed: Vec<String>) -> Self {
-        Self { failed, ..Self::new(Kind::BadRequest, message) }
+        Self {
+            failed,
+            ..Self::new(Kind::BadRequest, message)
+        }
     }
 
     /// The caller may not.
@@ -135,7 +233,10 @@ impl Error {
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self {
             source: Some(source.into()),
-            ..Self::new(Kind::Internal, "An unexpected error occurred. The correlation id leads to it in the log.")
+            ..Self::new(
+                Kind::Internal,
+                "An unexpected error occurred. The correlation id leads to it in the log.",
+            )
         }
     }
 
@@ -156,10 +257,10 @@ impl Error {
 
     /// Status and code, from the table.
     pub fn status(&self) -> (StatusCode, &'static str) {
-        TABLE
-            .iter()
-            .find(|(kind, ..)| *kind == self.kind)
-            .map_or((StatusCode::INTERNAL_SERVER_ERROR, "0xA0111000"), |(_, status, code, _)| (*status, code))
+        TABLE.iter().find(|(kind, ..)| *kind == self.kind).map_or(
+            (StatusCode::INTERNAL_SERVER_ERROR, "0xA0111000"),
+            |(_, status, code, _)| (*status, code),
+        )
     }
 
     /// The answer's body.
@@ -167,7 +268,13 @@ impl Error {
         ErrorBody {
             error_code: self.status().1.to_owned(),
             message: self.message.clone(),
-            failed_operations: self.failed.iter().map(|reason| FailedOperation { reason: reason.clone() }).collect(),
+            failed_operations: self
+                .failed
+                .iter()
+                .map(|reason| FailedOperation {
+                    reason: reason.clone(),
+                })
+                .collect(),
         }
     }
 }
@@ -194,7 +301,9 @@ impl From<db::Error> for Error {
             // Slices check first and say what is wrong; this is the race that the database decided.
             return Self {
                 source: Some(error.into()),
-                ..Self::conflict("Somebody else changed this at the same time. Read it again and repeat the request.")
+                ..Self::conflict(
+                    "Somebody else changed this at the same time. Read it again and repeat the request.",
+                )
             };
         }
         Self::internal(error)

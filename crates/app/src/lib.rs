@@ -52,6 +52,10 @@ pub(crate) fn routes_version_2() -> OpenApiRouter {
 
 /// The OpenAPI document of one version (1 or 2), as the code declares it.
 pub fn openapi(version: u8) -> utoipa::openapi::OpenApi {
-    let routes = if version == 2 { routes_version_2() } else { routes() };
+    let routes = if version == 2 {
+        routes_version_2()
+    } else {
+        routes()
+    };
     web::ApiRoutes::new(routes, version, 0).document().clone()
 }

@@ -18,13 +18,19 @@ pub const ADMINISTRATOR_ROLE: &str = "Administrator";
 
 /// Sets up what is missing and checks that the key ring is this database's. Safe when two servers start at once.
 pub(crate) async fn set_up(app: &Arc<App>) -> Result<(), StartError> {
-    let found = settings::Entity::find_by_id(SEAL_CHECK).one(app.db.read()).await.map_err(Error::from)?;
+    let found = settings::Entity::find_by_id(SEAL_CHECK)
+        .one(app.db.read())
+        .await
+        .map_err(Error::from)?;
     if let Some(row) = found {
         return check_seal(app, &row.value);
     }
     let cx = Cx::system(Arc::clone(app), "first start");
     let prepared = crate::authorities::prepare_first(&cx)?;
-    let sealed = app.keyring().seal(SEAL_CHECK, SEAL_CHECK_TEXT.as_bytes()).map_err(Error::from)?;
+    let sealed = app
+        .keyring()
+        .seal(SEAL_CHECK, SEAL_CHECK_TEXT.as_bytes())
+        .map_err(Error::from)?;
     let first = app
         .db
         .write("start.set_up", move |tx| {
@@ -34,7 +40,9 @@ pub(crate) async fn set_up(app: &Arc<App>) -> Result<(), StartError> {
                     value: ActiveValue::Set(hex::encode(sealed.as_bytes())),
                 };
                 // The second of two servers that start at once stops here, on the unique key.
-                settings::Entity::insert(mark).exec_without_returning(tx).await?;
+                settings::Entity::insert(mark)
+                    .exec_without_returning(tx)
+                    .await?;
                 administrator_role(tx, &cx).await?;
                 crate::authorities::create_first(tx, &cx, prepared).await?;
                 crate::templates::create_first(tx, &cx).await?;
@@ -46,7 +54,10 @@ pub(crate) async fn set_up(app: &Arc<App>) -> Result<(), StartError> {
     match first {
         Ok(()) => Ok(()),
         Err(error) => {
-            let found = settings::Entity::find_by_id(SEAL_CHECK).one(app.db.read()).await.map_err(Error::from)?;
+            let found = settings::Entity::find_by_id(SEAL_CHECK)
+                .one(app.db.read())
+                .await
+                .map_err(Error::from)?;
             found.map_or(Err(error.into()), |row| check_seal(app, &row.value))
         }
     }
@@ -56,10 +67,16 @@ fn check_seal(app: &App, value: &str) -> Result<(), StartError> {
     let opened = hex::decode(value)
         .map_err(|error| error.to_string())
         .and_then(|octets| secrets::Sealed::from_bytes(octets).map_err(|error| error.to_string()))
-        .and_then(|sealed| app.keyring().open(SEAL_CHECK, &sealed).map_err(|error| error.to_string()));
+        .and_then(|sealed| {
+            app.keyring()
+                .open(SEAL_CHECK, &sealed)
+                .map_err(|error| error.to_string())
+        });
     match opened {
         Ok(secret) if secret.expose() == SEAL_CHECK_TEXT.as_bytes() => Ok(()),
-        Ok(_) => Err(StartError::SealingKey("the check value is another one".into())),
+        Ok(_) => Err(StartError::SealingKey(
+            "the check value is another one".into(),
+        )),
         Err(reason) => Err(StartError::SealingKey(reason)),
     }
 }
@@ -81,6 +98,8 @@ async fn administrator_role(tx: &db::Tx, cx: &Cx) -> Result<(), Error> {
         role_id: ActiveValue::Set(role.id),
         permission: ActiveValue::Set("/".into()),
     };
-    role_permissions::Entity::insert(all).exec_without_returning(tx).await?;
+    role_permissions::Entity::insert(all)
+        .exec_without_returning(tx)
+        .await?;
     Ok(())
 }

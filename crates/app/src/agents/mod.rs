@@ -10,6 +10,8 @@ pub(crate) fn routes() -> OpenApiRouter {
 }
 
 /// Closes what agents left behind: expired sessions, jobs whose lease ran out.
-pub(crate) async fn sweep(_app: &std::sync::Arc<crate::app::App>) -> Result<(), crate::error::Error> {
+pub(crate) async fn sweep(
+    _app: &std::sync::Arc<crate::app::App>,
+) -> Result<(), crate::error::Error> {
     Ok(())
 }

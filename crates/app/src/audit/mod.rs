@@ -72,7 +72,12 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// `name` is the thing, as people know it.
-    pub(crate) fn new(operation: Operation, category: Category, name: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        operation: Operation,
+        category: Category,
+        name: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             operation,
             category,
@@ -86,12 +91,18 @@ impl Entry {
 
     /// The thing before; secrets have to be left out by the caller.
     pub(crate) fn before(self, before: Value) -> Self {
-        Self { before: Some(before), ..self }
+        Self {
+            before: Some(before),
+            ..self
+        }
     }
 
     /// The thing after; secrets have to be left out by the caller.
     pub(crate) fn after(self, after: Value) -> Self {
-        Self { after: Some(after), ..self }
+        Self {
+            after: Some(after),
+            ..self
+        }
     }
 
     pub(crate) fn level(self, level: Level) -> Self {
@@ -118,6 +129,8 @@ pub(crate) async fn record(tx: &db::Tx, cx: &Cx, entry: Entry) -> Result<(), Err
         after: ActiveValue::Set(entry.after.map(|value| value.to_string())),
         correlation_id: ActiveValue::Set(cx.correlation_id()),
     };
-    audit_records::Entity::insert(row).exec_without_returning(tx).await?;
+    audit_records::Entity::insert(row)
+        .exec_without_returning(tx)
+        .await?;
     Ok(())
 }

@@ -10,7 +10,9 @@ pub(crate) fn routes() -> OpenApiRouter {
 /// Issuers whose key was unsealed once, by authority id: unsealing and parsing for every certificate would cost more than
 /// signing.
 #[derive(Default)]
-pub(crate) struct IssuerCache(std::sync::RwLock<std::collections::HashMap<i64, std::sync::Arc<pki::Issuer>>>);
+pub(crate) struct IssuerCache(
+    std::sync::RwLock<std::collections::HashMap<i64, std::sync::Arc<pki::Issuer>>>,
+);
 
 /// The first authorities, made before the transaction that stores them: key generation takes time.
 pub(crate) struct FirstAuthorities;
@@ -19,6 +21,10 @@ pub(crate) fn prepare_first(_cx: &crate::cx::Cx) -> Result<FirstAuthorities, cra
     Ok(FirstAuthorities)
 }
 
-pub(crate) async fn create_first(_tx: &db::Tx, _cx: &crate::cx::Cx, _first: FirstAuthorities) -> Result<(), crate::error::Error> {
+pub(crate) async fn create_first(
+    _tx: &db::Tx,
+    _cx: &crate::cx::Cx,
+    _first: FirstAuthorities,
+) -> Result<(), crate::error::Error> {
     Ok(())
 }

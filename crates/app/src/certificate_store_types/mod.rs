@@ -7,6 +7,9 @@ pub(crate) fn routes() -> OpenApiRouter {
     OpenApiRouter::new()
 }
 
-pub(crate) async fn create_first(_tx: &db::Tx, _cx: &crate::cx::Cx) -> Result<(), crate::error::Error> {
+pub(crate) async fn create_first(
+    _tx: &db::Tx,
+    _cx: &crate::cx::Cx,
+) -> Result<(), crate::error::Error> {
     Ok(())
 }

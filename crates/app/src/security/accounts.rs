@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use db::tables::{accounts, role_accounts};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+};
 
 use super::{passwords, roles};
 use crate::app::App;
@@ -16,11 +18,18 @@ use crate::security::Permission;
 ///
 /// # Errors
 /// 400 for an empty or taken name, a password against the rules, or an unknown role; 403 without the permission.
-pub async fn create(cx: &Cx, name: &str, password: String, role_names: &[String]) -> Result<i64, Error> {
+pub async fn create(
+    cx: &Cx,
+    name: &str,
+    password: String,
+    role_names: &[String],
+) -> Result<i64, Error> {
     cx.authorize(Permission::SecurityModify)?;
     let name = name.trim().to_owned();
     if name.is_empty() || name.len() > 200 || name.contains([':', '\\']) {
-        return Err(Error::bad_request("An account's name has 1 to 200 characters, none of them a colon or a backslash."));
+        return Err(Error::bad_request(
+            "An account's name has 1 to 200 characters, none of them a colon or a backslash.",
+        ));
     }
     passwords::check(&password)?;
     let password_hash = passwords::hash(password, cx.app().options.password_cost).await?;
@@ -28,9 +37,14 @@ pub async fn create(cx: &Cx, name: &str, password: String, role_names: &[String]
     let db = cx.db().clone();
     db.write("accounts.create", move |tx| {
         Box::pin(async move {
-            let taken = accounts::Entity::find().filter(accounts::Column::NameFold.eq(db::fold(&name))).one(tx).await?;
+            let taken = accounts::Entity::find()
+                .filter(accounts::Column::NameFold.eq(db::fold(&name)))
+                .one(tx)
+                .await?;
             if taken.is_some() {
-                return Err(Error::bad_request(format!("An account named {name:?} already exists.")));
+                return Err(Error::bad_request(format!(
+                    "An account named {name:?} already exists."
+                )));
             }
             let row = accounts::ActiveModel {
                 id: ActiveValue::NotSet,
@@ -47,15 +61,24 @@ pub async fn create(cx: &Cx, name: &str, password: String, role_names: &[String]
             let account_id = row.insert(tx).await?.id;
             for role_name in &role_names {
                 let role = roles::role_by_name(tx, role_name).await?;
-                let role = role.ok_or_else(|| Error::bad_request(format!("There is no role {role_name:?}.")))?;
+                let role = role.ok_or_else(|| {
+                    Error::bad_request(format!("There is no role {role_name:?}."))
+                })?;
                 let held = role_accounts::ActiveModel {
                     role_id: ActiveValue::Set(role.id),
                     account_id: ActiveValue::Set(account_id),
                 };
-                role_accounts::Entity::insert(held).exec_without_returning(tx).await?;
+                role_accounts::Entity::insert(held)
+                    .exec_without_returning(tx)
+                    .await?;
             }
-            let entry = Entry::new(Operation::Created, Category::Account, &name, format!("Account {name} was created."))
-                .after(serde_json::json!({ "Name": name, "Roles": role_names }));
+            let entry = Entry::new(
+                Operation::Created,
+                Category::Account,
+                &name,
+                format!("Account {name} was created."),
+            )
+            .after(serde_json::json!({ "Name": name, "Roles": role_names }));
             audit::record(tx, &cx, entry).await?;
             Ok(account_id)
         })
@@ -75,7 +98,10 @@ pub async fn reset_password(cx: &Cx, name: &str, password: String) -> Result<(),
     let db = cx.db().clone();
     db.write("accounts.reset_password", move |tx| {
         Box::pin(async move {
-            let found = accounts::Entity::find().filter(accounts::Column::NameFold.eq(db::fold(&name))).one(tx).await?;
+            let found = accounts::Entity::find()
+                .filter(accounts::Column::NameFold.eq(db::fold(&name)))
+                .one(tx)
+                .await?;
             let account = found.ok_or_else(|| Error::not_found("account", format!("{name:?}")))?;
             let mut changed = account.into_active_model();
             changed.password_hash = ActiveValue::Set(password_hash);
@@ -83,7 +109,12 @@ pub async fn reset_password(cx: &Cx, name: &str, password: String) -> Result<(),
             changed.locked_until = ActiveValue::Set(None);
             changed.password_changed_at = ActiveValue::Set(cx.now());
             changed.update(tx).await?;
-            let entry = Entry::new(Operation::Updated, Category::Account, &name, format!("The password of {name} was reset."));
+            let entry = Entry::new(
+                Operation::Updated,
+                Category::Account,
+                &name,
+                format!("The password of {name} was reset."),
+            );
             audit::record(tx, &cx, entry).await
         })
     })
@@ -95,7 +126,10 @@ pub async fn reset_password(cx: &Cx, name: &str, password: String) -> Result<(),
 /// # Errors
 /// Those of the database.
 pub async fn any(app: &Arc<App>) -> Result<bool, Error> {
-    Ok(accounts::Entity::find().one(app.db().read()).await?.is_some())
+    Ok(accounts::Entity::find()
+        .one(app.db().read())
+        .await?
+        .is_some())
 }
 
 /// A password that is hard to guess and easy to type: 24 letters and digits in groups.
@@ -103,12 +137,16 @@ pub fn random_password() -> String {
     const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let mut octets = [0_u8; 24];
     aws_lc_rs::rand::fill(&mut octets).expect("the operating system gives randomness");
-    let letters = octets.iter().map(|octet| char::from(LETTERS[usize::from(*octet) % LETTERS.len()]));
-    letters.enumerate().fold(String::new(), |mut text, (index, letter)| {
-        if index > 0 && index % 6 == 0 {
-            text.push('-');
-        }
-        text.push(letter);
-        text
-    })
+    let letters = octets
+        .iter()
+        .map(|octet| char::from(LETTERS[usize::from(*octet) % LETTERS.len()]));
+    letters
+        .enumerate()
+        .fold(String::new(), |mut text, (index, letter)| {
+            if index > 0 && index % 6 == 0 {
+                text.push('-');
+            }
+            text.push(letter);
+            text
+        })
 }

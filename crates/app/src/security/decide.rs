@@ -48,12 +48,21 @@ impl Grants {
 
     /// The first role and grant that allow `permission`: directly, or through a permission that implies it.
     pub fn decide(&self, permission: Permission) -> Option<Allowed<'_>> {
-        let implying = super::permissions::TABLE.iter().filter(|row| row.implies.contains(&permission));
+        let implying = super::permissions::TABLE
+            .iter()
+            .filter(|row| row.implies.contains(&permission));
         let through = std::iter::once(permission.entry()).chain(implying);
         through.into_iter().find_map(|row| {
             self.roles.iter().find_map(|role| {
-                let grant = role.grants.iter().find(|grant| row.path.starts_with(grant.as_str()))?;
-                Some(Allowed { role: &role.name, grant, through: row.permission })
+                let grant = role
+                    .grants
+                    .iter()
+                    .find(|grant| row.path.starts_with(grant.as_str()))?;
+                Some(Allowed {
+                    role: &role.name,
+                    grant,
+                    through: row.permission,
+                })
             })
         })
     }
@@ -65,16 +74,31 @@ mod tests {
 
     fn grants(paths: &[&str]) -> Grants {
         let grants = paths.iter().map(|path| (*path).to_owned()).collect();
-        Grants::new(vec![HeldRole { id: 1, name: "Operators".into(), grants }])
+        Grants::new(vec![HeldRole {
+            id: 1,
+            name: "Operators".into(),
+            grants,
+        }])
     }
 
     #[test]
     fn modify_implies_schedule_implies_read() {
         let all = grants(&["/certificate_stores/modify/"]);
-        assert!(all.allow(Permission::StoresModify) && all.allow(Permission::StoresSchedule) && all.allow(Permission::StoresRead));
+        assert!(
+            all.allow(Permission::StoresModify)
+                && all.allow(Permission::StoresSchedule)
+                && all.allow(Permission::StoresRead)
+        );
         let some = grants(&["/certificate_stores/schedule/"]);
-        assert!(!some.allow(Permission::StoresModify) && some.allow(Permission::StoresSchedule) && some.allow(Permission::StoresRead));
-        assert_eq!(some.decide(Permission::StoresRead).unwrap().through, Permission::StoresSchedule);
+        assert!(
+            !some.allow(Permission::StoresModify)
+                && some.allow(Permission::StoresSchedule)
+                && some.allow(Permission::StoresRead)
+        );
+        assert_eq!(
+            some.decide(Permission::StoresRead).unwrap().through,
+            Permission::StoresSchedule
+        );
     }
 
     #[test]

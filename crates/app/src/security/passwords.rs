@@ -20,7 +20,11 @@ fn hasher(cost: PasswordCost) -> Result<Argon2<'static>, Error> {
         PasswordCost::Full => Params::new(19 * 1024, 2, 1, None),
         PasswordCost::Small => Params::new(Params::MIN_M_COST, 1, 1, None),
     };
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params.map_err(|error| Error::internal(error.to_string()))?))
+    Ok(Argon2::new(
+        Algorithm::Argon2id,
+        Version::V0x13,
+        params.map_err(|error| Error::internal(error.to_string()))?,
+    ))
 }
 
 /// Refuses passwords that are too short or too long.
@@ -46,7 +50,8 @@ pub(crate) async fn hash(password: String, cost: PasswordCost) -> Result<String,
         let mut salt = [0_u8; 16];
         aws_lc_rs::rand::fill(&mut salt).map_err(|_| Error::internal("no randomness"))?;
         let hash = hasher(cost)?.hash_password_with_salt(password.as_bytes(), &salt);
-        hash.map(|hash| hash.to_string()).map_err(|error| Error::internal(error.to_string()))
+        hash.map(|hash| hash.to_string())
+            .map_err(|error| Error::internal(error.to_string()))
     })
     .await
 }
@@ -59,12 +64,18 @@ pub(crate) async fn verify(password: String, hash: String) -> Result<bool, Error
     off_thread(move || {
         let password = zeroize::Zeroizing::new(password);
         let hash = PasswordHash::new(&hash).map_err(|error| Error::internal(error.to_string()))?;
-        Ok(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+        Ok(Argon2::default()
+            .verify_password(password.as_bytes(), &hash)
+            .is_ok())
     })
     .await
 }
 
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     let _permit = AT_ONCE.acquire().await.map_err(Error::internal)?;
-    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(Error::internal)?
 }

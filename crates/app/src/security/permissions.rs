@@ -68,7 +68,14 @@ const fn entry(
     implies: &'static [Permission],
     description: &'static str,
 ) -> Entry {
-    Entry { permission, path, legacy, display, implies, description }
+    Entry {
+        permission,
+        path,
+        legacy,
+        display,
+        implies,
+        description,
+    }
 }
 
 /// Every permission, in the order of the variants. Sources: command-behaviour.md B.13 for both kinds of name, A.0 for what
@@ -106,7 +113,10 @@ impl Permission {
 /// permission. A path that is a beginning of one or more rows is a grant of them all.
 pub fn grant_path(text: &str) -> Option<String> {
     let text = text.trim();
-    if let Some(row) = TABLE.iter().find(|row| row.legacy.eq_ignore_ascii_case(text)) {
+    if let Some(row) = TABLE
+        .iter()
+        .find(|row| row.legacy.eq_ignore_ascii_case(text))
+    {
         return Some(row.path.to_owned());
     }
     if !text.starts_with('/') {
@@ -116,12 +126,19 @@ pub fn grant_path(text: &str) -> Option<String> {
     if !path.ends_with('/') {
         path.push('/');
     }
-    TABLE.iter().any(|row| row.path.starts_with(&path)).then_some(path)
+    TABLE
+        .iter()
+        .any(|row| row.path.starts_with(&path))
+        .then_some(path)
 }
 
 /// The version 1 names that a granted path stands for.
 pub fn legacy_names(path: &str) -> Vec<&'static str> {
-    TABLE.iter().filter(|row| row.path.starts_with(path)).map(|row| row.legacy).collect()
+    TABLE
+        .iter()
+        .filter(|row| row.path.starts_with(path))
+        .map(|row| row.legacy)
+        .collect()
 }
 
 #[cfg(test)]
@@ -132,16 +149,28 @@ mod tests {
     fn rows_stand_at_their_variants_and_are_unique() {
         for (index, row) in TABLE.iter().enumerate() {
             assert_eq!(row.permission as usize, index, "{row:?}");
-            assert!(row.path.starts_with('/') && row.path.ends_with('/'), "{row:?}");
-            let twin = TABLE.iter().filter(|other| other.path == row.path || other.legacy == row.legacy).count();
+            assert!(
+                row.path.starts_with('/') && row.path.ends_with('/'),
+                "{row:?}"
+            );
+            let twin = TABLE
+                .iter()
+                .filter(|other| other.path == row.path || other.legacy == row.legacy)
+                .count();
             assert_eq!(twin, 1, "{row:?}");
         }
     }
 
     #[test]
     fn both_kinds_of_name_lead_to_the_path() {
-        assert_eq!(grant_path("certificates:read").as_deref(), Some("/certificates/collections/read/"));
-        assert_eq!(grant_path("/certificate_stores").as_deref(), Some("/certificate_stores/"));
+        assert_eq!(
+            grant_path("certificates:read").as_deref(),
+            Some("/certificates/collections/read/")
+        );
+        assert_eq!(
+            grant_path("/certificate_stores").as_deref(),
+            Some("/certificate_stores/")
+        );
         assert_eq!(grant_path("/"), Some("/".into()));
         assert_eq!(grant_path("/nothing/"), None);
         assert_eq!(grant_path("Nothing:Read"), None);

@@ -15,7 +15,10 @@ pub(crate) fn routes() -> OpenApiRouter {
 ///
 /// # Errors
 /// Those of the database.
-pub(crate) async fn role_by_id(connection: &impl ConnectionTrait, id: i64) -> Result<Option<roles::Model>, Error> {
+pub(crate) async fn role_by_id(
+    connection: &impl ConnectionTrait,
+    id: i64,
+) -> Result<Option<roles::Model>, Error> {
     Ok(roles::Entity::find_by_id(id).one(connection).await?)
 }
 
@@ -23,6 +26,12 @@ pub(crate) async fn role_by_id(connection: &impl ConnectionTrait, id: i64) -> Re
 ///
 /// # Errors
 /// Those of the database.
-pub(crate) async fn role_by_name(connection: &impl ConnectionTrait, name: &str) -> Result<Option<roles::Model>, Error> {
-    Ok(roles::Entity::find().filter(roles::Column::NameFold.eq(db::fold(name))).one(connection).await?)
+pub(crate) async fn role_by_name(
+    connection: &impl ConnectionTrait,
+    name: &str,
+) -> Result<Option<roles::Model>, Error> {
+    Ok(roles::Entity::find()
+        .filter(roles::Column::NameFold.eq(db::fold(name)))
+        .one(connection)
+        .await?)
 }

@@ -8,7 +8,9 @@ use aws_lc_rs::hmac;
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use db::tables::{accounts, role_accounts, role_permissions, roles};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+};
 
 use super::decide::{Grants, HeldRole};
 use super::passwords;
@@ -45,7 +47,10 @@ impl Default for CredentialCache {
         let mut key = [0; 32];
         // A process without randomness must not run at all.
         aws_lc_rs::rand::fill(&mut key).expect("the operating system gives randomness");
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &key), verified: Mutex::default() }
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            verified: Mutex::default(),
+        }
     }
 }
 
@@ -55,15 +60,22 @@ impl CredentialCache {
     }
 
     fn knows(&self, account_id: i64, password: &str, hash: &str, now: i64) -> bool {
-        let verified = self.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let verified = self
+            .verified
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         verified.get(&account_id).is_some_and(|(tag, until)| {
-            *until > now && hmac::verify(&self.key, &Self::message(password, hash), tag.as_ref()).is_ok()
+            *until > now
+                && hmac::verify(&self.key, &Self::message(password, hash), tag.as_ref()).is_ok()
         })
     }
 
     fn remember(&self, account_id: i64, password: &str, hash: &str, now: i64) {
         let tag = hmac::sign(&self.key, &Self::message(password, hash));
-        let mut verified = self.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut verified = self
+            .verified
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if verified.len() >= REMEMBERED_MAX {
             verified.retain(|_, (_, until)| *until > now);
         }
@@ -77,7 +89,11 @@ impl CredentialCache {
 ///
 /// # Errors
 /// 401 without saying which of name and password is wrong.
-pub(crate) async fn sign_in(app: &Arc<App>, headers: &HeaderMap, address: Option<IpAddr>) -> Result<SignedIn, Error> {
+pub(crate) async fn sign_in(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    address: Option<IpAddr>,
+) -> Result<SignedIn, Error> {
     let (name, password) = credentials(headers)?;
     let account = find(app, &name).await?;
     let refused = || Error::new(Kind::Unauthenticated, "The name or the password is wrong.");
@@ -91,33 +107,51 @@ pub(crate) async fn sign_in(app: &Arc<App>, headers: &HeaderMap, address: Option
         let message = "The account is locked for a while after wrong passwords. Try again later.";
         return Err(Error::new(Kind::Unauthenticated, message));
     }
-    if !app.credentials.knows(account.id, &password, &account.password_hash, now) {
+    if !app
+        .credentials
+        .knows(account.id, &password, &account.password_hash, now)
+    {
         if !passwords::verify(password.clone(), account.password_hash.clone()).await? {
             tracing::warn!(account = account.name, address = ?address, "sign-in failed");
             count_failure(app, account.id, now).await?;
             return Err(refused());
         }
-        app.credentials.remember(account.id, &password, &account.password_hash, now);
+        app.credentials
+            .remember(account.id, &password, &account.password_hash, now);
         if account.failures != 0 {
             clear_failures(app, account.id).await?;
         }
     }
     if account.disabled {
-        return Err(Error::new(Kind::Unauthenticated, "The account is disabled."));
+        return Err(Error::new(
+            Kind::Unauthenticated,
+            "The account is disabled.",
+        ));
     }
     let grants = Arc::new(grants(app, account.id).await?);
-    Ok(SignedIn { id: account.id, name: account.name, grants })
+    Ok(SignedIn {
+        id: account.id,
+        name: account.name,
+        grants,
+    })
 }
 
 fn credentials(headers: &HeaderMap) -> Result<(String, String), Error> {
-    let missing = || Error::new(Kind::Unauthenticated, "Sign in with HTTP Basic: the name and password of an account.");
+    let missing = || {
+        Error::new(
+            Kind::Unauthenticated,
+            "Sign in with HTTP Basic: the name and password of an account.",
+        )
+    };
     let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
     let text = value.to_str().map_err(|_| missing())?;
     let (scheme, encoded) = text.trim().split_once(' ').ok_or_else(missing)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(missing());
     }
-    let octets = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).map_err(|_| missing())?;
+    let octets = base64::engine::general_purpose::STANDARD
+        .decode(encoded.trim())
+        .map_err(|_| missing())?;
     let text = String::from_utf8(octets).map_err(|_| missing())?;
     let (name, password) = text.split_once(':').ok_or_else(missing)?;
     if password.len() > passwords::PASSWORD_OCTETS_MAX {
@@ -129,10 +163,20 @@ fn credentials(headers: &HeaderMap) -> Result<(String, String), Error> {
 /// The account of a name in any of its forms. The whole name comes first, since an account may be called `a@b`.
 async fn find(app: &App, name: &str) -> Result<Option<accounts::Model>, Error> {
     let whole = db::fold(name);
-    let short = whole.rsplit('\\').next().and_then(|name| name.split('@').next()).unwrap_or_default().to_owned();
+    let short = whole
+        .rsplit('\\')
+        .next()
+        .and_then(|name| name.split('@').next())
+        .unwrap_or_default()
+        .to_owned();
     let wanted = [whole.clone(), short];
-    let found = accounts::Entity::find().filter(accounts::Column::NameFold.is_in(wanted)).all(app.db.read()).await?;
-    Ok(found.into_iter().max_by_key(|account| account.name_fold == whole))
+    let found = accounts::Entity::find()
+        .filter(accounts::Column::NameFold.is_in(wanted))
+        .all(app.db.read())
+        .await?;
+    Ok(found
+        .into_iter()
+        .max_by_key(|account| account.name_fold == whole))
 }
 
 /// What the roles of an account grant. Read for every request, so that a change counts at once.
@@ -144,8 +188,10 @@ pub(crate) async fn grants(app: &App, account_id: i64) -> Result<Grants, Error> 
     let ids: Vec<i64> = held.iter().map(|role| role.id).collect();
     let mut paths: HashMap<i64, Vec<String>> = HashMap::new();
     if !ids.is_empty() {
-        let rows =
-            role_permissions::Entity::find().filter(role_permissions::Column::RoleId.is_in(ids)).all(app.db.read()).await?;
+        let rows = role_permissions::Entity::find()
+            .filter(role_permissions::Column::RoleId.is_in(ids))
+            .all(app.db.read())
+            .await?;
         for row in rows {
             paths.entry(row.role_id).or_default().push(row.permission);
         }
@@ -153,7 +199,11 @@ pub(crate) async fn grants(app: &App, account_id: i64) -> Result<Grants, Error> 
     let held = held.into_iter().map(|role| HeldRole {
         id: role.id,
         name: role.name,
-        grants: if role.enabled { paths.remove(&role.id).unwrap_or_default() } else { Vec::new() },
+        grants: if role.enabled {
+            paths.remove(&role.id).unwrap_or_default()
+        } else {
+            Vec::new()
+        },
     });
     Ok(Grants::new(held.collect()))
 }
@@ -184,8 +234,12 @@ async fn count_failure(app: &App, account_id: i64, now: i64) -> Result<(), Error
                 let mut changed = account.into_active_model();
                 changed.failures = ActiveValue::Set(failures);
                 if failures >= FAILURES_BEFORE_LOCK {
-                    let doublings = u32::try_from(failures - FAILURES_BEFORE_LOCK).unwrap_or(u32::MAX).min(20);
-                    let lock = FIRST_LOCK_MS.saturating_mul(1 << doublings).min(LONGEST_LOCK_MS);
+                    let doublings = u32::try_from(failures - FAILURES_BEFORE_LOCK)
+                        .unwrap_or(u32::MAX)
+                        .min(20);
+                    let lock = FIRST_LOCK_MS
+                        .saturating_mul(1 << doublings)
+                        .min(LONGEST_LOCK_MS);
                     changed.locked_until = ActiveValue::Set(Some(now + lock));
                 }
                 changed.update(tx).await?;

@@ -9,7 +9,9 @@ use crate::web::{Json, NoContent};
 
 /// `/Status`.
 pub(crate) fn routes() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(endpoints)).routes(routes!(health_check))
+    OpenApiRouter::new()
+        .routes(routes!(endpoints))
+        .routes(routes!(health_check))
 }
 
 /// The operations that this server has. Every signed-in account may ask; clients take 200 and an array as proof of sign-in.
@@ -24,7 +26,12 @@ async fn endpoints(cx: Cx) -> Json<Vec<String>> {
                 ("PUT", item.put.is_some()),
                 ("DELETE", item.delete.is_some()),
             ];
-            found.extend(methods.iter().filter(|(_, there)| *there).map(|(method, _)| format!("{method} {path}")));
+            found.extend(
+                methods
+                    .iter()
+                    .filter(|(_, there)| *there)
+                    .map(|(method, _)| format!("{method} {path}")),
+            );
         }
     }
     found.sort();
@@ -39,7 +46,10 @@ async fn health_check(cx: Cx) -> Result<NoContent, Error> {
         Ok(()) => Ok(NoContent),
         Err(error) => {
             tracing::error!(%error, "health check");
-            Err(Error::new(crate::error::Kind::Unavailable, "The database does not answer."))
+            Err(Error::new(
+                crate::error::Kind::Unavailable,
+                "The database does not answer.",
+            ))
         }
     }
 }

@@ -21,26 +21,49 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let json = media.is_empty() || media == "text/json" || media.starts_with("application/") && media.ends_with("json");
+        let media = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let media = media
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        let json = media.is_empty()
+            || media == "text/json"
+            || media.starts_with("application/") && media.ends_with("json");
         if !json {
-            return Err(Error::new(Kind::BadMediaType, format!("The body has to be application/json, not {media}.")));
+            return Err(Error::new(
+                Kind::BadMediaType,
+                format!("The body has to be application/json, not {media}."),
+            ));
         }
         let bytes = read(request, state).await?;
-        let value = lenient::parse(&bytes).map_err(|reason| Error::new(Kind::BadBody, format!("Body: {reason}.")))?;
-        let body = lenient::from_value(value).map_err(|reason| Error::new(Kind::BadBody, format!("Body: {reason}.")))?;
+        let value = lenient::parse(&bytes)
+            .map_err(|reason| Error::new(Kind::BadBody, format!("Body: {reason}.")))?;
+        let body = lenient::from_value(value)
+            .map_err(|reason| Error::new(Kind::BadBody, format!("Body: {reason}.")))?;
         Ok(Self(body))
     }
 }
 
 async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
-    Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
-        BytesRejection::FailedToBufferBody(_) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Error::new(Kind::TooLarge, "The body is larger than this server accepts.")
-        }
-        _ => Error::new(Kind::BadBody, "The body ended before its announced length."),
-    })
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| match rejection {
+            BytesRejection::FailedToBufferBody(_)
+                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE =>
+            {
+                Error::new(
+                    Kind::TooLarge,
+                    "The body is larger than this server accepts.",
+                )
+            }
+            _ => Error::new(Kind::BadBody, "The body ended before its announced length."),
+        })
 }
 
 /// The one value in the path, parsed: `{id}` of whatever type.
@@ -59,7 +82,9 @@ impl<S: Send + Sync, T: std::str::FromStr> FromRequestParts<S> for PathId<T> {
         };
         let Ok(value) = text.trim().parse() else {
             let shown: String = text.chars().take(40).collect();
-            return Err(Error::bad_request(format!("Path: {name} is not valid: {shown:?}.")));
+            return Err(Error::bad_request(format!(
+                "Path: {name} is not valid: {shown:?}."
+            )));
         };
         Ok(Self(value))
     }
@@ -94,7 +119,9 @@ pub(crate) struct List<T> {
 impl<T: Serialize> IntoResponse for List<T> {
     fn into_response(self) -> Response {
         let mut response = json(StatusCode::OK, &self.items);
-        response.headers_mut().insert("x-total-count", HeaderValue::from(self.total));
+        response
+            .headers_mut()
+            .insert("x-total-count", HeaderValue::from(self.total));
         response
     }
 }
@@ -125,9 +152,10 @@ impl IntoResponse for Error {
         let mut response = json(status, &self.body());
         if status == StatusCode::UNAUTHORIZED {
             // Scripts send no credentials first and answer this challenge (clients.md 2.3).
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Chancery\", charset=\"UTF-8\""));
+            response.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"Chancery\", charset=\"UTF-8\""),
+            );
         }
         response.extensions_mut().insert(std::sync::Arc::new(self));
         response

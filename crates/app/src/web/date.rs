@@ -14,7 +14,12 @@ impl Date {
         let nanos = i128::from(self.0) * 1_000_000;
         let Ok(at) = time::OffsetDateTime::from_unix_timestamp_nanos(nanos) else {
             // Certificates may say years that no calendar library holds; the nearest end is shown.
-            return if self.0 < 0 { "0001-01-01T00:00:00Z" } else { "9999-12-31T23:59:59Z" }.into();
+            return if self.0 < 0 {
+                "0001-01-01T00:00:00Z"
+            } else {
+                "9999-12-31T23:59:59Z"
+            }
+            .into();
         };
         let (date, clock) = (at.date(), at.time());
         let mut text = format!(
@@ -48,13 +53,18 @@ impl<'de> Deserialize<'de> for Date {
         if text.contains('%') {
             return Err(serde::de::Error::custom(format!("{text:?} is not a date")));
         }
-        search::dates::parse(&text, 0).map(Self).ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a date")))
+        search::dates::parse(&text, 0)
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a date")))
     }
 }
 
 impl PartialSchema for Date {
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).into()
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .into()
     }
 }
 

@@ -41,7 +41,9 @@ pub(crate) struct ApiRoutes {
 
 impl std::fmt::Debug for ApiRoutes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ApiRoutes").field("paths", &self.templates.len()).finish_non_exhaustive()
+        f.debug_struct("ApiRoutes")
+            .field("paths", &self.templates.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,12 +51,23 @@ impl ApiRoutes {
     pub(crate) fn new(routes: OpenApiRouter, version: u8, body_limit: usize) -> Self {
         let (router, document) = routes.split_for_parts();
         let document = openapi::complete(document, version);
-        let templates = document.paths.paths.keys().map(|path| Template::new(path)).collect();
+        let templates = document
+            .paths
+            .paths
+            .keys()
+            .map(|path| Template::new(path))
+            .collect();
         let router = router
             .fallback(async || Error::new(Kind::NotFound, "There is no such path."))
-            .method_not_allowed_fallback(async || Error::new(Kind::BadMethod, "The path does not know this method."))
+            .method_not_allowed_fallback(async || {
+                Error::new(Kind::BadMethod, "The path does not know this method.")
+            })
             .layer(DefaultBodyLimit::max(body_limit));
-        Self { router, templates, document }
+        Self {
+            router,
+            templates,
+            document,
+        }
     }
 
     pub(crate) fn document(&self) -> &OpenApi {
@@ -68,14 +81,23 @@ pub(crate) async fn serve(app: Arc<App>, request: Request) -> Response {
     let correlation_id = correlation_id(&app, &request);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let answered = std::panic::AssertUnwindSafe(route(&app, request, correlation_id)).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|_| Error::internal("a handler panicked").into_response());
+    let answered = std::panic::AssertUnwindSafe(route(&app, request, correlation_id))
+        .catch_unwind()
+        .await;
+    let mut response =
+        answered.unwrap_or_else(|_| Error::internal("a handler panicked").into_response());
     let headers = response.headers_mut();
-    headers.insert("x-keyfactor-product-version", HeaderValue::from_static(PRODUCT_VERSION));
+    headers.insert(
+        "x-keyfactor-product-version",
+        HeaderValue::from_static(PRODUCT_VERSION),
+    );
     if let Ok(value) = HeaderValue::from_str(&correlation_id.to_string()) {
         headers.insert("x-keyfactor-correlation-id", value);
     }
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    headers.insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
     headers.insert("cache-control", HeaderValue::from_static("no-store"));
     note(&response, &method, &path, correlation_id, started);
     response
@@ -96,7 +118,9 @@ fn note(response: &Response, method: &Method, path: &str, correlation_id: Uuid, 
     let duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     let error = response.extensions().get::<Arc<Error>>();
     if status.is_server_error() {
-        let source = error.and_then(|error| std::error::Error::source(&**error)).map(ToString::to_string);
+        let source = error
+            .and_then(|error| std::error::Error::source(&**error))
+            .map(ToString::to_string);
         tracing::error!(%method, path, %status, %correlation_id, duration_us, source, "request failed");
     } else {
         let reason = error.map(ToString::to_string);
@@ -106,57 +130,110 @@ fn note(response: &Response, method: &Method, path: &str, correlation_id: Uuid, 
 
 /// The caller's correlation id when it is a GUID, otherwise a new one.
 fn correlation_id(app: &App, request: &Request) -> Uuid {
-    let given = request.headers().get("x-keyfactor-correlation-id").and_then(|value| value.to_str().ok());
-    given.and_then(|text| Uuid::parse_str(text.trim()).ok()).unwrap_or_else(|| app.randomness.guid())
+    let given = request
+        .headers()
+        .get("x-keyfactor-correlation-id")
+        .and_then(|value| value.to_str().ok());
+    given
+        .and_then(|text| Uuid::parse_str(text.trim()).ok())
+        .unwrap_or_else(|| app.randomness.guid())
 }
 
 async fn route(app: &Arc<App>, mut request: Request, correlation_id: Uuid) -> Response {
     // Go clients send the method `Put`; methods are case-sensitive tokens, so it would be one of its own.
-    if let Ok(method) = Method::from_bytes(request.method().as_str().to_ascii_uppercase().as_bytes()) {
+    if let Ok(method) =
+        Method::from_bytes(request.method().as_str().to_ascii_uppercase().as_bytes())
+    {
         *request.method_mut() = method;
     }
     let path = request.uri().path().to_owned();
     if let Some(below) = path::below(&app.options.agents_prefix, &path) {
         return agents::protocol::serve(app, request, &below, correlation_id).await;
     }
-    let Some(below) = app.options.api_bases.iter().find_map(|base| path::below(base, &path)) else {
+    let Some(below) = app
+        .options
+        .api_bases
+        .iter()
+        .find_map(|base| path::below(base, &path))
+    else {
         return Error::new(Kind::NotFound, "There is no such path.").into_response();
     };
-    api(app, request, &below, correlation_id).await.unwrap_or_else(IntoResponse::into_response)
+    api(app, request, &below, correlation_id)
+        .await
+        .unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn api(app: &Arc<App>, mut request: Request, below: &str, correlation_id: Uuid) -> Result<Response, Error> {
-    let address = request.extensions().get::<PeerAddress>().map(|peer| peer.0.ip());
+async fn api(
+    app: &Arc<App>,
+    mut request: Request,
+    below: &str,
+    correlation_id: Uuid,
+) -> Result<Response, Error> {
+    let address = request
+        .extensions()
+        .get::<PeerAddress>()
+        .map(|peer| peer.0.ip());
     let account = security::sign_in(app, request.headers(), address).await?;
-    let (first, second) = (path::find(&app.routes(1).templates, below), path::find(&app.routes(2).templates, below));
+    let (first, second) = (
+        path::find(&app.routes(1).templates, below),
+        path::find(&app.routes(2).templates, below),
+    );
     let supported = match (&first, &second) {
         (Some(_), Some(_)) => "1.0, 2",
         (None, Some(_)) => "2",
         _ => "1.0",
     };
     let version = version(&request)?;
-    let (routes, found) = if version == 1 { (app.routes(1), first) } else { (app.routes(2), second) };
-    let Some((_, canonical)) = found else {
-        return Err(if supported == "1.0, 2" || path::find(&app.routes(1).templates, below).is_none() && supported == "1.0" {
-            Error::new(Kind::NotFound, "There is no such path.")
-        } else {
-            let message = format!("x-keyfactor-api-version: this operation exists in version {supported}, not {version}.");
-            Error::new(Kind::BadVersion, message)
-        });
+    let (routes, found) = if version == 1 {
+        (app.routes(1), first)
+    } else {
+        (app.routes(2), second)
     };
-    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-    *request.uri_mut() = format!("{canonical}{query}").parse::<Uri>().map_err(|_| Error::bad_request("The path is not valid."))?;
+    let Some((_, canonical)) = found else {
+        return Err(
+            if supported == "1.0, 2"
+                || path::find(&app.routes(1).templates, below).is_none() && supported == "1.0"
+            {
+                Error::new(Kind::NotFound, "There is no such path.")
+            } else {
+                let message = format!(
+                    "x-keyfactor-api-version: this operation exists in version {supported}, not {version}."
+                );
+                Error::new(Kind::BadVersion, message)
+            },
+        );
+    };
+    let query = request
+        .uri()
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    *request.uri_mut() = format!("{canonical}{query}")
+        .parse::<Uri>()
+        .map_err(|_| Error::bad_request("The path is not valid."))?;
     if matches!(*request.method(), Method::GET) {
         // Go clients send the body `null` with every GET.
         *request.body_mut() = Body::empty();
     }
-    let cx = Cx::new(Arc::clone(app), Caller::Account { id: account.id, name: account.name, grants: account.grants }, correlation_id, address);
+    let cx = Cx::new(
+        Arc::clone(app),
+        Caller::Account {
+            id: account.id,
+            name: account.name,
+            grants: account.grants,
+        },
+        correlation_id,
+        address,
+    );
     request.extensions_mut().insert(cx);
     let mut response = match routes.router.clone().oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
-    response.headers_mut().insert(HeaderName::from_static("api-supported-versions"), HeaderValue::from_static(supported));
+    response.headers_mut().insert(
+        HeaderName::from_static("api-supported-versions"),
+        HeaderValue::from_static(supported),
+    );
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         tracing::debug!(below, "method not allowed");
     }
@@ -165,13 +242,19 @@ async fn api(app: &Arc<App>, mut request: Request, below: &str, correlation_id: 
 
 /// The version asked for: 1 unless told.
 fn version(request: &Request) -> Result<u8, Error> {
-    let header = request.headers().get("x-keyfactor-api-version").map(|value| value.to_str().unwrap_or("?").trim());
+    let header = request
+        .headers()
+        .get("x-keyfactor-api-version")
+        .map(|value| value.to_str().unwrap_or("?").trim());
     match header {
         None | Some("" | "1" | "1.0") => Ok(1),
         Some("2" | "2.0") => Ok(2),
         Some(other) => {
             let shown: String = other.chars().take(20).collect();
-            Err(Error::new(Kind::BadVersion, format!("x-keyfactor-api-version: there is no version {shown:?}.")))
+            Err(Error::new(
+                Kind::BadVersion,
+                format!("x-keyfactor-api-version: there is no version {shown:?}."),
+            ))
         }
     }
 }

@@ -28,7 +28,8 @@ impl de::Error for LenientError {
 /// # Errors
 /// The reader's message with line and column.
 pub(crate) fn parse(body: &[u8]) -> Result<Value, String> {
-    let text = std::str::from_utf8(body).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
+    let text = std::str::from_utf8(body)
+        .map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
     let text = text.trim_start_matches('\u{feff}');
     if text.trim().is_empty() {
         return Ok(Value::Null);
@@ -119,7 +120,10 @@ fn integer(value: &Value) -> Result<i64, LenientError> {
     let found = match value {
         Value::Number(number) => number.as_i64().or_else(|| {
             // 3.0 is an integer to the clients that send it.
-            number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9e15).map(|float| float as i64)
+            number
+                .as_f64()
+                .filter(|float| float.fract() == 0.0 && float.abs() < 9e15)
+                .map(|float| float as i64)
         }),
         Value::String(text) => text.trim().parse().ok(),
         Value::Bool(flag) => Some(i64::from(*flag)),
@@ -128,8 +132,13 @@ fn integer(value: &Value) -> Result<i64, LenientError> {
     found.map_or_else(|| wrong("an integer", value), Ok)
 }
 
-fn object<'de, V: Visitor<'de>>(map: Map<String, Value>, visitor: V) -> Result<V::Value, LenientError> {
-    visitor.visit_map(MapDeserializer::new(map.into_iter().map(|(key, value)| (key, Lenient(value)))))
+fn object<'de, V: Visitor<'de>>(
+    map: Map<String, Value>,
+    visitor: V,
+) -> Result<V::Value, LenientError> {
+    visitor.visit_map(MapDeserializer::new(
+        map.into_iter().map(|(key, value)| (key, Lenient(value))),
+    ))
 }
 
 macro_rules! integers {
@@ -158,7 +167,9 @@ impl<'de> Deserializer<'de> for Lenient {
                 _ => Err(LenientError("a number that cannot be held".into())),
             },
             Value::String(text) => visitor.visit_string(text),
-            Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Lenient))),
+            Value::Array(items) => {
+                visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Lenient)))
+            }
             Value::Object(map) => object(map, visitor),
         }
     }
@@ -166,8 +177,14 @@ impl<'de> Deserializer<'de> for Lenient {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LenientError> {
         match &self.0 {
             Value::Bool(flag) => visitor.visit_bool(*flag),
-            Value::String(text) if text.trim().eq_ignore_ascii_case("true") || text.trim() == "1" => visitor.visit_bool(true),
-            Value::String(text) if text.trim().eq_ignore_ascii_case("false") || text.trim() == "0" => {
+            Value::String(text)
+                if text.trim().eq_ignore_ascii_case("true") || text.trim() == "1" =>
+            {
+                visitor.visit_bool(true)
+            }
+            Value::String(text)
+                if text.trim().eq_ignore_ascii_case("false") || text.trim() == "0" =>
+            {
                 visitor.visit_bool(false)
             }
             Value::Number(number) if number.as_i64() == Some(1) => visitor.visit_bool(true),
@@ -239,22 +256,36 @@ impl<'de> Deserializer<'de> for Lenient {
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, LenientError> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, LenientError> {
         visitor.visit_unit()
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, LenientError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, LenientError> {
         visitor.visit_newtype_struct(self)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LenientError> {
         match self.0 {
-            Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Lenient))),
+            Value::Array(items) => {
+                visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Lenient)))
+            }
             other => wrong("an array", &other),
         }
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, LenientError> {
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, LenientError> {
         self.deserialize_seq(visitor)
     }
 
@@ -303,9 +334,15 @@ impl<'de> Deserializer<'de> for Lenient {
         visitor: V,
     ) -> Result<V::Value, LenientError> {
         match &self.0 {
-            Value::String(text) => match variants.iter().find(|variant| variant.eq_ignore_ascii_case(text.trim())) {
+            Value::String(text) => match variants
+                .iter()
+                .find(|variant| variant.eq_ignore_ascii_case(text.trim()))
+            {
                 Some(variant) => visitor.visit_enum((*variant).into_deserializer()),
-                None => Err(LenientError(format!("{text:?} is none of {}", variants.join(", ")))),
+                None => Err(LenientError(format!(
+                    "{text:?} is none of {}",
+                    variants.join(", ")
+                ))),
             },
             other => wrong("a name", other),
         }
@@ -315,7 +352,10 @@ impl<'de> Deserializer<'de> for Lenient {
         self.deserialize_string(visitor)
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LenientError> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(
+        self,
+        visitor: V,
+    ) -> Result<V::Value, LenientError> {
         visitor.visit_unit()
     }
 }
@@ -328,7 +368,11 @@ pub(crate) fn from_value<T: de::DeserializeOwned>(value: Value) -> Result<T, Str
     serde_path_to_error::deserialize(Lenient(value)).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        if path == "." { inner.to_string() } else { format!("{path}: {inner}") }
+        if path == "." {
+            inner.to_string()
+        } else {
+            format!("{path}: {inner}")
+        }
     })
 }
 
@@ -361,7 +405,9 @@ mod tests {
 
     #[test]
     fn names_in_any_case_and_scalars_as_text() {
-        let sample = read(r#"{"certificateID":"7","NAME":12,"overWrite":"True","stores":[{"ALIAS":"a"}],"x":{},"metadata":{"A":1,"b":true}}"#);
+        let sample = read(
+            r#"{"certificateID":"7","NAME":12,"overWrite":"True","stores":[{"ALIAS":"a"}],"x":{},"metadata":{"A":1,"b":true}}"#,
+        );
         let sample = sample.unwrap();
         assert_eq!(sample.certificate_id, Some(7));
         assert_eq!(sample.name.as_deref(), Some("12"));
@@ -379,10 +425,24 @@ mod tests {
 
     #[test]
     fn errors_name_the_member() {
-        assert_eq!(read(r#"{"Stores":[{"Alias":"x"},{"Alias":{}}]}"#).unwrap_err(), "Stores[1].Alias: expected text, got an object");
-        assert_eq!(read(r#"{"CertificateId":"x"}"#).unwrap_err(), "CertificateId: expected an integer, got \"x\"");
+        assert_eq!(
+            read(r#"{"Stores":[{"Alias":"x"},{"Alias":{}}]}"#).unwrap_err(),
+            "Stores[1].Alias: expected text, got an object"
+        );
+        assert_eq!(
+            read(r#"{"CertificateId":"x"}"#).unwrap_err(),
+            "CertificateId: expected an integer, got \"x\""
+        );
         assert!(read("{, \"ip\": []}").unwrap_err().contains("line 1"));
-        assert!(parse("[".repeat(100_000).as_bytes()).unwrap_err().contains("deeper"));
-        assert!(read("").unwrap_err().contains("expected an object, got null"));
+        assert!(
+            parse("[".repeat(100_000).as_bytes())
+                .unwrap_err()
+                .contains("deeper")
+        );
+        assert!(
+            read("")
+                .unwrap_err()
+                .contains("expected an object, got null")
+        );
     }
 }

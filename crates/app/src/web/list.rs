@@ -1,7 +1,10 @@
 //! Lists: a query over declared fields becomes one SQL condition, a sort field one column, a page number a window.
 
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, Order, SelectStatement, SimpleExpr};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    Select,
+};
 use search::{Comparison, Expression, Operator, Value};
 
 use super::query_string::Paging;
@@ -47,12 +50,25 @@ pub(crate) enum Place {
     Column(fn() -> SimpleExpr),
     /// Values in another table: given the condition on the value, a sub-select of the listed table's matching keys.
     /// The first function is the key, the second the value's expression, the third makes the sub-select of keys.
-    Elsewhere { key: fn() -> SimpleExpr, value: fn() -> SimpleExpr, keys: fn() -> SelectStatement },
+    Elsewhere {
+        key: fn() -> SimpleExpr,
+        value: fn() -> SimpleExpr,
+        keys: fn() -> SelectStatement,
+    },
 }
 
 /// A field of the listed table that a list may be sorted by.
-pub(crate) const fn field(name: &'static str, kind: FieldKind, column: fn() -> SimpleExpr) -> Field {
-    Field { name, kind, place: Place::Column(column), sortable: true }
+pub(crate) const fn field(
+    name: &'static str,
+    kind: FieldKind,
+    column: fn() -> SimpleExpr,
+) -> Field {
+    Field {
+        name,
+        kind,
+        place: Place::Column(column),
+        sortable: true,
+    }
 }
 
 /// A field whose values are in another table.
@@ -63,34 +79,57 @@ pub(crate) const fn field_elsewhere(
     value: fn() -> SimpleExpr,
     keys: fn() -> SelectStatement,
 ) -> Field {
-    Field { name, kind, place: Place::Elsewhere { key, value, keys }, sortable: false }
+    Field {
+        name,
+        kind,
+        place: Place::Elsewhere { key, value, keys },
+        sortable: false,
+    }
 }
 
 /// The condition of a query over these fields. `None` matches everything.
 ///
 /// # Errors
 /// 400 naming an unknown field, an operator that the field does not have, or a value of the wrong kind, with its position.
-pub(crate) fn condition(cx: &Cx, query: Option<&Expression>, fields: &[Field]) -> Result<Condition, Error> {
-    query.map_or_else(|| Ok(Condition::all()), |query| expression(cx, query, fields))
+pub(crate) fn condition(
+    cx: &Cx,
+    query: Option<&Expression>,
+    fields: &[Field],
+) -> Result<Condition, Error> {
+    query.map_or_else(
+        || Ok(Condition::all()),
+        |query| expression(cx, query, fields),
+    )
 }
 
 fn expression(cx: &Cx, node: &Expression, fields: &[Field]) -> Result<Condition, Error> {
     Ok(match node {
-        Expression::And(parts) => {
-            parts.iter().try_fold(Condition::all(), |all, part| Ok::<_, Error>(all.add(expression(cx, part, fields)?)))?
-        }
-        Expression::Or(parts) => {
-            parts.iter().try_fold(Condition::any(), |any, part| Ok::<_, Error>(any.add(expression(cx, part, fields)?)))?
-        }
+        Expression::And(parts) => parts.iter().try_fold(Condition::all(), |all, part| {
+            Ok::<_, Error>(all.add(expression(cx, part, fields)?))
+        })?,
+        Expression::Or(parts) => parts.iter().try_fold(Condition::any(), |any, part| {
+            Ok::<_, Error>(any.add(expression(cx, part, fields)?))
+        })?,
         Expression::Not(part) => expression(cx, part, fields)?.not(),
         Expression::Comparison(comparison) => {
-            let found = fields.iter().find(|field| field.name.eq_ignore_ascii_case(&comparison.field.text));
+            let found = fields
+                .iter()
+                .find(|field| field.name.eq_ignore_ascii_case(&comparison.field.text));
             let field = found.ok_or_else(|| {
                 let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-                bad(comparison, &format!("{:?} is no field of this list; there are {}", comparison.field.text, names.join(", ")))
+                bad(
+                    comparison,
+                    &format!(
+                        "{:?} is no field of this list; there are {}",
+                        comparison.field.text,
+                        names.join(", ")
+                    ),
+                )
             })?;
             match field.place {
-                Place::Column(column) => Condition::all().add(compare(cx, comparison, field.kind, column())?),
+                Place::Column(column) => {
+                    Condition::all().add(compare(cx, comparison, field.kind, column())?)
+                }
                 Place::Elsewhere { key, value, keys } => {
                     let inner = compare(cx, comparison, field.kind, value())?;
                     let mut keys = keys();
@@ -103,26 +142,45 @@ fn expression(cx: &Cx, node: &Expression, fields: &[Field]) -> Result<Condition,
 }
 
 fn bad(comparison: &Comparison, message: &str) -> Error {
-    Error::new(Kind::BadQuery, format!("QueryString: {message}, at character {}.", comparison.span.start + 1))
+    Error::new(
+        Kind::BadQuery,
+        format!(
+            "QueryString: {message}, at character {}.",
+            comparison.span.start + 1
+        ),
+    )
 }
 
-fn compare(cx: &Cx, comparison: &Comparison, kind: FieldKind, column: SimpleExpr) -> Result<SimpleExpr, Error> {
+fn compare(
+    cx: &Cx,
+    comparison: &Comparison,
+    kind: FieldKind,
+    column: SimpleExpr,
+) -> Result<SimpleExpr, Error> {
     let operator = comparison.operator;
     let text = match &comparison.value {
         Value::Null => {
             return match operator {
                 Operator::Equal => Ok(column.is_null()),
                 Operator::NotEqual => Ok(column.is_not_null()),
-                _ => Err(bad(comparison, "NULL can only be compared with -eq and -ne")),
+                _ => Err(bad(
+                    comparison,
+                    "NULL can only be compared with -eq and -ne",
+                )),
             };
         }
         Value::List(items) => {
-            let wanted: Result<Vec<SimpleExpr>, Error> =
-                items.iter().map(|item| Ok(Expr::val(scalar(cx, comparison, kind, item)?))).collect();
+            let wanted: Result<Vec<SimpleExpr>, Error> = items
+                .iter()
+                .map(|item| Ok(Expr::val(scalar(cx, comparison, kind, item)?)))
+                .collect();
             return match operator {
                 Operator::In => Ok(column.is_in(wanted?)),
                 Operator::NotIn => Ok(column.clone().is_null().or(column.is_not_in(wanted?))),
-                _ => Err(bad(comparison, "a list can only be compared with -in and -notin")),
+                _ => Err(bad(
+                    comparison,
+                    "a list can only be compared with -in and -notin",
+                )),
             };
         }
         Value::Text(text) => text,
@@ -137,27 +195,45 @@ fn compare(cx: &Cx, comparison: &Comparison, kind: FieldKind, column: SimpleExpr
     Ok(match operator {
         Operator::Equal => column.eq(scalar(cx, comparison, kind, text)?),
         // A field without a value is different from every value.
-        Operator::NotEqual => column.clone().is_null().or(column.ne(scalar(cx, comparison, kind, text)?)),
+        Operator::NotEqual => column
+            .clone()
+            .is_null()
+            .or(column.ne(scalar(cx, comparison, kind, text)?)),
         Operator::LessThan => column.lt(ordered(cx, comparison, kind, text)?),
         Operator::LessOrEqual => column.lte(ordered(cx, comparison, kind, text)?),
         Operator::GreaterThan => column.gt(ordered(cx, comparison, kind, text)?),
         Operator::GreaterOrEqual => column.gte(ordered(cx, comparison, kind, text)?),
         Operator::Contains => column.like(like(format!("%{}%", textual(text)?))),
-        Operator::NotContains => column.clone().is_null().or(column.not_like(like(format!("%{}%", textual(text)?)))),
+        Operator::NotContains => column
+            .clone()
+            .is_null()
+            .or(column.not_like(like(format!("%{}%", textual(text)?)))),
         Operator::StartsWith => column.like(like(format!("{}%", textual(text)?))),
         Operator::EndsWith => column.like(like(format!("%{}", textual(text)?))),
-        Operator::In | Operator::NotIn => return Err(bad(comparison, "-in and -notin need a list in parentheses")),
+        Operator::In | Operator::NotIn => {
+            return Err(bad(comparison, "-in and -notin need a list in parentheses"));
+        }
     })
 }
 
-fn ordered(cx: &Cx, comparison: &Comparison, kind: FieldKind, text: &str) -> Result<sea_orm::Value, Error> {
+fn ordered(
+    cx: &Cx,
+    comparison: &Comparison,
+    kind: FieldKind,
+    text: &str,
+) -> Result<sea_orm::Value, Error> {
     match kind {
         FieldKind::Boolean | FieldKind::Guid => Err(bad(comparison, "this field has no order")),
         _ => scalar(cx, comparison, kind, text),
     }
 }
 
-fn scalar(cx: &Cx, comparison: &Comparison, kind: FieldKind, text: &str) -> Result<sea_orm::Value, Error> {
+fn scalar(
+    cx: &Cx,
+    comparison: &Comparison,
+    kind: FieldKind,
+    text: &str,
+) -> Result<sea_orm::Value, Error> {
     let text = text.trim();
     let account = cx.caller_name();
     let text = match text.to_ascii_uppercase().as_str() {
@@ -169,21 +245,32 @@ fn scalar(cx: &Cx, comparison: &Comparison, kind: FieldKind, text: &str) -> Resu
         FieldKind::UpperHex => text.to_uppercase().into(),
         FieldKind::Text => text.to_owned().into(),
         FieldKind::Integer(names) => {
-            let named = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, number)| *number);
+            let named = names
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(text))
+                .map(|(_, number)| *number);
             let number = named.or_else(|| text.parse().ok());
-            number.ok_or_else(|| bad(comparison, &format!("{text:?} is not a number")))?.into()
+            number
+                .ok_or_else(|| bad(comparison, &format!("{text:?} is not a number")))?
+                .into()
         }
         FieldKind::Boolean => match text.to_ascii_lowercase().as_str() {
             "true" | "1" => true.into(),
             "false" | "0" => false.into(),
-            _ => return Err(bad(comparison, &format!("{text:?} is neither true nor false"))),
+            _ => {
+                return Err(bad(
+                    comparison,
+                    &format!("{text:?} is neither true nor false"),
+                ));
+            }
         },
-        FieldKind::Guid => {
-            uuid::Uuid::parse_str(text).map_err(|_| bad(comparison, &format!("{text:?} is not a GUID")))?.into()
-        }
+        FieldKind::Guid => uuid::Uuid::parse_str(text)
+            .map_err(|_| bad(comparison, &format!("{text:?} is not a GUID")))?
+            .into(),
         FieldKind::Date => {
             let at = search::dates::parse(text, cx.now());
-            at.ok_or_else(|| bad(comparison, &format!("{text:?} is not a date")))?.into()
+            at.ok_or_else(|| bad(comparison, &format!("{text:?} is not a date")))?
+                .into()
         }
     })
 }
@@ -201,13 +288,32 @@ pub(crate) fn sorted<E: EntityTrait>(
     tie: impl ColumnTrait,
 ) -> Result<Select<E>, Error> {
     let wanted = paging.sort_field.as_deref().unwrap_or(default);
-    let found = fields.iter().find(|field| field.sortable && field.name.eq_ignore_ascii_case(wanted));
-    let (Some(Field { place: Place::Column(column), .. }), order) =
-        (found, if paging.descending() { Order::Desc } else { Order::Asc })
+    let found = fields
+        .iter()
+        .find(|field| field.sortable && field.name.eq_ignore_ascii_case(wanted));
+    let (
+        Some(Field {
+            place: Place::Column(column),
+            ..
+        }),
+        order,
+    ) = (
+        found,
+        if paging.descending() {
+            Order::Desc
+        } else {
+            Order::Asc
+        },
+    )
     else {
-        return Err(Error::new(Kind::BadSortField, format!("Invalid sort field: {wanted}.")));
+        return Err(Error::new(
+            Kind::BadSortField,
+            format!("Invalid sort field: {wanted}."),
+        ));
     };
-    Ok(select.order_by(column(), order.clone()).order_by(tie, order))
+    Ok(select
+        .order_by(column(), order.clone())
+        .order_by(tie, order))
 }
 
 /// A page of a list: the rows in the window, and how many there are in all. Sorts by the caller's field or `default`.
@@ -232,6 +338,10 @@ where
     if skip >= total {
         return Ok((Vec::new(), total));
     }
-    let rows = sorted(select, paging, fields, default, tie)?.offset(skip).limit(limit).all(cx.db().read()).await?;
+    let rows = sorted(select, paging, fields, default, tie)?
+        .offset(skip)
+        .limit(limit)
+        .all(cx.db().read())
+        .await?;
     Ok((rows, total))
 }

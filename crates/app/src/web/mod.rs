@@ -12,8 +12,8 @@ pub(crate) mod secret;
 
 pub(crate) use bodies::{Body, Json, List, NoContent, PathId};
 pub(crate) use date::Date;
-pub use dispatch::{PeerAddress, PeerCertificate};
 pub(crate) use dispatch::{ApiRoutes, serve};
+pub use dispatch::{PeerAddress, PeerCertificate};
 pub(crate) use query_string::{Paging, Query};
 
 /// The product version that answers carry in `X-Keyfactor-Product-Version`. Clients gate features by it: 25.x is what the

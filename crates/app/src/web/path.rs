@@ -14,7 +14,10 @@ impl Template {
             .filter(|segment| !segment.is_empty())
             .map(|segment| (!segment.starts_with('{')).then(|| segment.to_ascii_lowercase()))
             .collect();
-        Self { text: text.to_owned(), segments }
+        Self {
+            text: text.to_owned(),
+            segments,
+        }
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -40,9 +43,18 @@ impl Template {
     /// The path in the documented spelling, with the values as they came.
     fn canonical(&self, path: &[&str]) -> String {
         let mut out = String::with_capacity(self.text.len() + 32);
-        for (documented, given) in self.text.split('/').filter(|segment| !segment.is_empty()).zip(path) {
+        for (documented, given) in self
+            .text
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .zip(path)
+        {
             out.push('/');
-            out.push_str(if documented.starts_with('{') { given } else { documented });
+            out.push_str(if documented.starts_with('{') {
+                given
+            } else {
+                documented
+            });
         }
         out
     }
@@ -50,7 +62,10 @@ impl Template {
 
 /// The template that fits a path best (the most literal segments), and the path in its spelling.
 pub(crate) fn find<'t>(templates: &'t [Template], path: &str) -> Option<(&'t Template, String)> {
-    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let segments: Vec<&str> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect();
     let best = templates
         .iter()
         .filter_map(|template| template.score(&segments).map(|score| (score, template)))
@@ -75,22 +90,43 @@ mod tests {
 
     #[test]
     fn case_slashes_and_precedence() {
-        let templates =
-            ["/CertificateStoreTypes/{id}", "/CertificateStoreTypes/Name/{name}", "/Certificates/{id}", "/Certificates/Download"]
-                .map(Template::new);
-        let found = |path: &str| find(&templates, path).map(|(template, path)| (template.text().to_owned(), path));
+        let templates = [
+            "/CertificateStoreTypes/{id}",
+            "/CertificateStoreTypes/Name/{name}",
+            "/Certificates/{id}",
+            "/Certificates/Download",
+        ]
+        .map(Template::new);
+        let found = |path: &str| {
+            find(&templates, path).map(|(template, path)| (template.text().to_owned(), path))
+        };
         assert_eq!(
             found("//certificates//DOWNLOAD/"),
-            Some(("/Certificates/Download".into(), "/Certificates/Download".into()))
+            Some((
+                "/Certificates/Download".into(),
+                "/Certificates/Download".into()
+            ))
         );
-        assert_eq!(found("/CERTIFICATES/7"), Some(("/Certificates/{id}".into(), "/Certificates/7".into())));
+        assert_eq!(
+            found("/CERTIFICATES/7"),
+            Some(("/Certificates/{id}".into(), "/Certificates/7".into()))
+        );
         assert_eq!(
             found("/certificatestoretypes/name/PEM"),
-            Some(("/CertificateStoreTypes/Name/{name}".into(), "/CertificateStoreTypes/Name/PEM".into()))
+            Some((
+                "/CertificateStoreTypes/Name/{name}".into(),
+                "/CertificateStoreTypes/Name/PEM".into()
+            ))
         );
         assert_eq!(found("/Certificates"), None);
-        assert_eq!(below("/KeyfactorAPI", "/keyfactorapi//Status/Endpoints"), Some("/Status/Endpoints".into()));
-        assert_eq!(below("/Keyfactor/API", "/keyfactor/api"), Some(String::new()));
+        assert_eq!(
+            below("/KeyfactorAPI", "/keyfactorapi//Status/Endpoints"),
+            Some("/Status/Endpoints".into())
+        );
+        assert_eq!(
+            below("/Keyfactor/API", "/keyfactor/api"),
+            Some(String::new())
+        );
         assert_eq!(below("/KeyfactorAPI", "/KeyfactorAgents/x"), None);
     }
 }

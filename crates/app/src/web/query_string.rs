@@ -24,8 +24,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let pairs = pairs(parts.uri.query().unwrap_or_default())?;
-        let value = Value::Object(pairs.into_iter().map(|(name, text)| (name, Value::String(text))).collect::<Map<_, _>>());
-        lenient::from_value(value).map(Self).map_err(|reason| Error::bad_request(format!("Query string: {reason}.")))
+        let value = Value::Object(
+            pairs
+                .into_iter()
+                .map(|(name, text)| (name, Value::String(text)))
+                .collect::<Map<_, _>>(),
+        );
+        lenient::from_value(value)
+            .map(Self)
+            .map_err(|reason| Error::bad_request(format!("Query string: {reason}.")))
     }
 }
 
@@ -35,7 +42,12 @@ fn pairs(query: &str) -> Result<Vec<(String, String)>, Error> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, text) = (decode(name)?, decode(text)?);
-        let name = name.rsplit('.').next().unwrap_or_default().trim().to_owned();
+        let name = name
+            .rsplit('.')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
         let text = text.trim();
         if !name.is_empty() && !text.is_empty() {
             found.push((name, text.to_owned()));
@@ -51,9 +63,12 @@ fn decode(text: &str) -> Result<String, Error> {
         octets.push(match octet {
             b'+' => b' ',
             b'%' => {
-                let digits = [rest.next(), rest.next()].map(|digit| digit.and_then(|digit| char::from(digit).to_digit(16)));
+                let digits = [rest.next(), rest.next()]
+                    .map(|digit| digit.and_then(|digit| char::from(digit).to_digit(16)));
                 let [Some(high), Some(low)] = digits else {
-                    return Err(Error::bad_request("Query string: a % is not followed by two hexadecimal digits."));
+                    return Err(Error::bad_request(
+                        "Query string: a % is not followed by two hexadecimal digits.",
+                    ));
                 };
                 u8::try_from(high * 16 + low).unwrap_or_default()
             }
@@ -96,7 +111,9 @@ impl<'de> Deserialize<'de> for SortOrder {
         match text.trim().to_ascii_lowercase().as_str() {
             "0" | "ascending" => Ok(Self::Ascending),
             "1" | "descending" => Ok(Self::Descending),
-            _ => Err(serde::de::Error::custom(format!("{text:?} is neither 0 (ascending) nor 1 (descending)"))),
+            _ => Err(serde::de::Error::custom(format!(
+                "{text:?} is neither 0 (ascending) nor 1 (descending)"
+            ))),
         }
     }
 }
@@ -110,13 +127,19 @@ impl Paging {
         let page = self.page_returned.unwrap_or(1);
         let limit = self.return_limit.unwrap_or(DEFAULT_LIMIT.cast_signed());
         let (Ok(page), Ok(limit)) = (u64::try_from(page), u64::try_from(limit)) else {
-            return Err(Error::bad_request("PageReturned and ReturnLimit have to be 1 or more."));
+            return Err(Error::bad_request(
+                "PageReturned and ReturnLimit have to be 1 or more.",
+            ));
         };
         if page == 0 || limit == 0 {
-            return Err(Error::bad_request("PageReturned and ReturnLimit have to be 1 or more."));
+            return Err(Error::bad_request(
+                "PageReturned and ReturnLimit have to be 1 or more.",
+            ));
         }
         let limit = limit.min(MAX_LIMIT);
-        let skip = (page - 1).checked_mul(limit).filter(|skip| i64::try_from(*skip).is_ok());
+        let skip = (page - 1)
+            .checked_mul(limit)
+            .filter(|skip| i64::try_from(*skip).is_ok());
         let skip = skip.ok_or_else(|| Error::bad_request("PageReturned is too large."))?;
         Ok((skip, limit))
     }
@@ -140,7 +163,10 @@ impl Paging {
 /// 400 with the position of the mistake.
 pub(crate) fn parse_query(text: &str) -> Result<Option<search::Expression>, Error> {
     search::parse(text).map_err(|error| {
-        Error::new(Kind::BadQuery, format!("QueryString: {}.", error.message.trim_end_matches('.')))
+        Error::new(
+            Kind::BadQuery,
+            format!("QueryString: {}.", error.message.trim_end_matches('.')),
+        )
     })
 }
 
@@ -150,8 +176,13 @@ mod tests {
 
     #[test]
     fn prefixes_case_blanks_and_stray_ampersands() {
-        let pairs = pairs("pq.queryString=Name%20-eq+%22a%22&&returnLimit=1%20&sq.pageReturned=2&empty=").unwrap();
-        let value = pairs.into_iter().map(|(name, text)| (name, Value::String(text))).collect();
+        let pairs =
+            pairs("pq.queryString=Name%20-eq+%22a%22&&returnLimit=1%20&sq.pageReturned=2&empty=")
+                .unwrap();
+        let value = pairs
+            .into_iter()
+            .map(|(name, text)| (name, Value::String(text)))
+            .collect();
         let paging: Paging = lenient::from_value(Value::Object(value)).unwrap();
         assert_eq!(paging.query_string.as_deref(), Some("Name -eq \"a\""));
         assert_eq!(paging.window().unwrap(), (1, 1));
@@ -159,9 +190,15 @@ mod tests {
 
     #[test]
     fn a_page_that_no_list_reaches_is_refused() {
-        let far = Paging { page_returned: Some(i64::MAX), ..Paging::default() };
+        let far = Paging {
+            page_returned: Some(i64::MAX),
+            ..Paging::default()
+        };
         assert!(far.window().is_err());
-        let none = Paging { page_returned: Some(0), ..Paging::default() };
+        let none = Paging {
+            page_returned: Some(0),
+            ..Paging::default()
+        };
         assert!(none.window().is_err());
     }
 }

@@ -67,27 +67,48 @@ pub(crate) struct MonthlyOutput {
     time: Date,
 }
 
-const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const WEEKDAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 
 impl ScheduleOutput {
     /// The schedule as it is shown on the day of `now`: real servers rebase the date of repeating ones to today.
     pub(crate) fn new(schedule: &Schedule, now: i64) -> Self {
-        let today = |time: &jobs::TimeOfDay| Date(now.div_euclid(jobs::DAY_MS) * jobs::DAY_MS + time.milliseconds());
+        let today = |time: &jobs::TimeOfDay| {
+            Date(now.div_euclid(jobs::DAY_MS) * jobs::DAY_MS + time.milliseconds())
+        };
         let mut out = Self::default();
         match schedule {
             Schedule::Immediate => out.immediate = Some(true),
-            Schedule::Interval { minutes } => out.interval = Some(IntervalOutput { minutes: *minutes }),
+            Schedule::Interval { minutes } => {
+                out.interval = Some(IntervalOutput { minutes: *minutes })
+            }
             Schedule::Daily { time } => out.daily = Some(TimeOutput { time: today(time) }),
             Schedule::Weekly { days, time } => {
-                let days = days.days().filter_map(|day| WEEKDAYS.get(usize::from(day)).copied()).collect();
-                out.weekly = Some(WeeklyOutput { days, time: today(time) });
+                let days = days
+                    .days()
+                    .filter_map(|day| WEEKDAYS.get(usize::from(day)).copied())
+                    .collect();
+                out.weekly = Some(WeeklyOutput {
+                    days,
+                    time: today(time),
+                });
             }
             Schedule::Monthly { day, time } => {
                 let day = match day {
                     MonthDay::Last => 31,
                     MonthDay::Day(day) => *day,
                 };
-                out.monthly = Some(MonthlyOutput { day, time: today(time) });
+                out.monthly = Some(MonthlyOutput {
+                    day,
+                    time: today(time),
+                });
             }
             Schedule::ExactlyOnce { at } => out.exactly_once = Some(TimeOutput { time: Date(*at) }),
         }
@@ -196,25 +217,32 @@ impl ScheduleInput {
             Value::Null => Ok(Given::Nothing),
             Value::String(text) if text.trim().eq_ignore_ascii_case("off") => Ok(Given::Off),
             Value::String(text) => compact(text, place),
-            Value::Object(map) if map.values().all(Value::is_null) && !has_off(map) => Ok(Given::Nothing),
+            Value::Object(map) if map.values().all(Value::is_null) && !has_off(map) => {
+                Ok(Given::Nothing)
+            }
             Value::Object(map) => {
                 let off = has_off(map);
-                let object: KeyfactorScheduleObject = lenient::from_value(Value::Object(map.clone()))
-                    .map_err(|reason| Error::bad_request(format!("{place}.{reason}.")))?;
+                let object: KeyfactorScheduleObject =
+                    lenient::from_value(Value::Object(map.clone()))
+                        .map_err(|reason| Error::bad_request(format!("{place}.{reason}.")))?;
                 checked(object, off, place)
             }
-            _ => Err(Error::bad_request(format!("{place}: expected an object or a text."))),
+            _ => Err(Error::bad_request(format!(
+                "{place}: expected an object or a text."
+            ))),
         }
     }
 }
 
 /// `Off` counts with any value, `null` included: the reference documents no type for it. `false` alone means not off.
 fn has_off(map: &Map<String, Value>) -> bool {
-    map.iter().any(|(name, value)| name.eq_ignore_ascii_case("off") && *value != Value::Bool(false))
+    map.iter()
+        .any(|(name, value)| name.eq_ignore_ascii_case("off") && *value != Value::Bool(false))
 }
 
 fn compact(text: &str, place: &str) -> Result<Given, Error> {
-    let schedule = Schedule::parse_compact(text).map_err(|error| Error::bad_request(format!("{place}: {error}.")))?;
+    let schedule = Schedule::parse_compact(text)
+        .map_err(|error| Error::bad_request(format!("{place}: {error}.")))?;
     Ok(Given::Schedule(schedule))
 }
 
@@ -229,37 +257,70 @@ fn checked(object: KeyfactorScheduleObject, off: bool, place: &str) -> Result<Gi
     // The compact text is the one reader of every form, so that both forms have the same rules.
     let clock = |time: Date| {
         let of_day = time.0.rem_euclid(jobs::DAY_MS) / 1_000;
-        format!("{:02}:{:02}:{:02}", of_day / 3_600, of_day / 60 % 60, of_day % 60)
+        format!(
+            "{:02}:{:02}:{:02}",
+            of_day / 3_600,
+            of_day / 60 % 60,
+            of_day % 60
+        )
     };
     if let Some(interval) = object.interval {
-        given.push(("Interval", compact(&format!("I_{}", interval.minutes), &format!("{place}.Interval"))?));
+        given.push((
+            "Interval",
+            compact(
+                &format!("I_{}", interval.minutes),
+                &format!("{place}.Interval"),
+            )?,
+        ));
     }
     if let Some(daily) = object.daily {
-        given.push(("Daily", compact(&format!("D_{}", clock(daily.time)), &format!("{place}.Daily"))?));
+        given.push((
+            "Daily",
+            compact(
+                &format!("D_{}", clock(daily.time)),
+                &format!("{place}.Daily"),
+            )?,
+        ));
     }
     if let Some(weekly) = object.weekly {
         let mut digits = String::new();
         for day in &weekly.days {
-            let by_name = WEEKDAYS.iter().position(|name| name.eq_ignore_ascii_case(day.trim()));
+            let by_name = WEEKDAYS
+                .iter()
+                .position(|name| name.eq_ignore_ascii_case(day.trim()));
             let number = by_name.or_else(|| day.trim().parse().ok().filter(|number| *number < 7));
-            let number = number.ok_or_else(|| Error::bad_request(format!("{place}.Weekly.Days: {day:?} is no day.")))?;
+            let number = number.ok_or_else(|| {
+                Error::bad_request(format!("{place}.Weekly.Days: {day:?} is no day."))
+            })?;
             digits.push_str(&(number + 1).to_string());
         }
-        given.push(("Weekly", compact(&format!("W_{digits}_{}", clock(weekly.time)), &format!("{place}.Weekly"))?));
+        given.push((
+            "Weekly",
+            compact(
+                &format!("W_{digits}_{}", clock(weekly.time)),
+                &format!("{place}.Weekly"),
+            )?,
+        ));
     }
     if let Some(monthly) = object.monthly {
         let text = format!("M_{}_{}", monthly.day, clock(monthly.time));
         given.push(("Monthly", compact(&text, &format!("{place}.Monthly"))?));
     }
     if let Some(once) = object.exactly_once {
-        given.push(("ExactlyOnce", Given::Schedule(Schedule::ExactlyOnce { at: once.time.0 })));
+        given.push((
+            "ExactlyOnce",
+            Given::Schedule(Schedule::ExactlyOnce { at: once.time.0 }),
+        ));
     }
     match given.as_slice() {
         [] => Ok(Given::Nothing),
         [(_, one)] => Ok(*one),
         several => {
             let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
-            Err(Error::bad_request(format!("{place}: only one of {} can be given.", names.join(", "))))
+            Err(Error::bad_request(format!(
+                "{place}: only one of {} can be given.",
+                names.join(", ")
+            )))
         }
     }
 }
@@ -279,10 +340,22 @@ mod tests {
         for (object, compact) in [
             (r#"{"Immediate":true}"#, r#""""#),
             (r#"{"interval":{"minutes":"15"}}"#, r#""I_15""#),
-            (r#"{"Daily":{"Time":"2023-11-25T23:30:00Z"}}"#, r#""D_23:30""#),
-            (r#"{"Weekly":{"Days":["Monday",4],"Time":"2023-11-25T09:30:00Z"}}"#, r#""W_25_09:30""#),
-            (r#"{"Monthly":{"Day":31,"Time":"2023-11-25T08:00:00Z"}}"#, r#""M_31_08:00""#),
-            (r#"{"ExactlyOnce":{"Time":"2030-01-02T03:04:00Z"}}"#, r#""O_2030-01-02T03:04""#),
+            (
+                r#"{"Daily":{"Time":"2023-11-25T23:30:00Z"}}"#,
+                r#""D_23:30""#,
+            ),
+            (
+                r#"{"Weekly":{"Days":["Monday",4],"Time":"2023-11-25T09:30:00Z"}}"#,
+                r#""W_25_09:30""#,
+            ),
+            (
+                r#"{"Monthly":{"Day":31,"Time":"2023-11-25T08:00:00Z"}}"#,
+                r#""M_31_08:00""#,
+            ),
+            (
+                r#"{"ExactlyOnce":{"Time":"2030-01-02T03:04:00Z"}}"#,
+                r#""O_2030-01-02T03:04""#,
+            ),
         ] {
             assert_eq!(check(object).unwrap(), check(compact).unwrap(), "{object}");
         }
@@ -294,9 +367,21 @@ mod tests {
         assert_eq!(check(r#"{"Off":true}"#), Ok(Given::Off));
         assert_eq!(check("{}"), Ok(Given::Nothing));
         assert_eq!(check("null"), Ok(Given::Nothing));
-        assert!(check(r#"{"Immediate":true,"Interval":{"Minutes":5}}"#).unwrap_err().contains("Immediate, Interval"));
-        assert!(check(r#"{"Interval":{"Minutes":0}}"#).unwrap_err().contains("Schedule.Interval"));
-        assert!(check(r#"{"Interval":{"Minutes":"x"}}"#).unwrap_err().contains("Interval.Minutes"));
+        assert!(
+            check(r#"{"Immediate":true,"Interval":{"Minutes":5}}"#)
+                .unwrap_err()
+                .contains("Immediate, Interval")
+        );
+        assert!(
+            check(r#"{"Interval":{"Minutes":0}}"#)
+                .unwrap_err()
+                .contains("Schedule.Interval")
+        );
+        assert!(
+            check(r#"{"Interval":{"Minutes":"x"}}"#)
+                .unwrap_err()
+                .contains("Interval.Minutes")
+        );
         assert!(check("7").is_err());
     }
 }

@@ -28,12 +28,20 @@ impl SecretInput {
     ///
     /// # Errors
     /// 400 when a provider is named, since there are none yet; `place` names the member.
-    pub(crate) fn value(&self, place: &str) -> Result<Option<secrets::Secret>, crate::error::Error> {
+    pub(crate) fn value(
+        &self,
+        place: &str,
+    ) -> Result<Option<secrets::Secret>, crate::error::Error> {
         if self.provider.is_some_and(|provider| provider != 0) {
-            let message = format!("{place}: this server has no secret providers; give SecretValue.");
+            let message =
+                format!("{place}: this server has no secret providers; give SecretValue.");
             return Err(crate::error::Error::bad_request(message));
         }
-        Ok(self.secret_value.clone().filter(|value| !value.is_empty()).map(secrets::Secret::from))
+        Ok(self
+            .secret_value
+            .clone()
+            .filter(|value| !value.is_empty())
+            .map(secrets::Secret::from))
     }
 }
 

@@ -1,0 +1,124 @@
+//! An HTTPS client that trusts the benchmarked server only, and what its latencies come to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use reqwest::Client;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+
+/// An account's client, or an agent's.
+#[derive(Clone)]
+pub(crate) struct Api {
+    http: Client,
+    url: String,
+    authorization: Option<String>,
+}
+
+impl Api {
+    /// A client that shows `identity` (certificate DER and key PKCS#8 DER), if there is one.
+    pub(crate) fn new(
+        url: &str,
+        roots: &[Vec<u8>],
+        identity: Option<(Vec<u8>, Vec<u8>)>,
+    ) -> anyhow::Result<Self> {
+        let mut store = RootCertStore::empty();
+        for root in roots {
+            store
+                .add(CertificateDer::from(root.clone()))
+                .context("root certificate")?;
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(store);
+        let tls = match identity {
+            Some((certificate, key)) => {
+                let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key));
+                builder.with_client_auth_cert(vec![CertificateDer::from(certificate)], key)?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let http = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .http1_only()
+            .pool_max_idle_per_host(256)
+            .timeout(Duration::from_secs(120))
+            .build()?;
+        Ok(Self {
+            http,
+            url: url.to_owned(),
+            authorization: None,
+        })
+    }
+
+    pub(crate) fn with_account(mut self, name: &str, password: &str) -> Self {
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
+        self.authorization = Some(format!("Basic {pair}"));
+        self
+    }
+
+    /// A GET below `/KeyfactorAPI`.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(self.http.get(format!("{}/KeyfactorAPI{path}", self.url)))
+            .await
+    }
+
+    /// A POST to a whole path.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self
+            .http
+            .post(format!("{}{path}", self.url))
+            .header("x-certificateformat", "PEM")
+            .json(body);
+        self.send(request).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        let request = match &self.authorization {
+            Some(value) => request.header("authorization", value),
+            None => request,
+        };
+        let answer = request
+            .header("x-keyfactor-requested-with", "APIClient")
+            .send()
+            .await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        if !status.is_success() {
+            bail!("{status}: {text}");
+        }
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        Ok(serde_json::from_str(&text)?)
+    }
+}
+
+/// What many latencies come to.
+pub(crate) struct Latencies {
+    pub(crate) count: usize,
+    pub(crate) per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
+
+impl Latencies {
+    pub(crate) fn of(mut each: Vec<Duration>, elapsed: Duration) -> Self {
+        each.sort();
+        let at = |part: f64| {
+            let index = (each.len() as f64 * part) as usize;
+            each.get(index.min(each.len().saturating_sub(1)))
+                .map_or(0.0, |duration| duration.as_secs_f64() * 1e3)
+        };
+        Self {
+            count: each.len(),
+            per_second: each.len() as f64 / elapsed.as_secs_f64(),
+            p50_ms: at(0.5),
+            p99_ms: at(0.99),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Benchmarks: they drive the built binary as clients do, over HTTPS with permissions on and limits as shipped, and print one
+//! JSON object a line. They report; nothing passes or fails by time. `docs/performance.md` says how the figures there were made.
+
+mod agents;
+mod client;
+mod enrollment;
+mod listing;
+mod server;
+mod start;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use serde_json::json;
+
+use crate::server::{Server, Setup};
+
+/// The workloads of `cargo xtask bench`.
+#[derive(Parser)]
+struct Arguments {
+    /// The server's binary, built for release.
+    #[arg(long)]
+    binary: PathBuf,
+    /// An empty PostgreSQL database to use too: `postgres://…`.
+    #[arg(long)]
+    postgres: Option<String>,
+    /// Certificates in the large database.
+    #[arg(long, default_value_t = 100_000)]
+    certificates: usize,
+    /// Agents that are simulated.
+    #[arg(long, default_value_t = 1_000)]
+    agents: usize,
+    /// Callers that enroll at once.
+    #[arg(long, default_value_t = 64)]
+    callers: usize,
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
+        bail!("another TLS provider is installed already");
+    }
+    let folder = tempfile::tempdir().context("a folder for the databases")?;
+    let sqlite = Setup::new(&arguments.binary, &folder.path().join("sqlite"), None);
+    run(&arguments, "sqlite", &sqlite).await?;
+    if let Some(address) = &arguments.postgres {
+        let postgres = Setup::new(
+            &arguments.binary,
+            &folder.path().join("postgres"),
+            Some(address),
+        );
+        run(&arguments, "postgres", &postgres).await?;
+    }
+    Ok(())
+}
+
+async fn run(arguments: &Arguments, database: &str, setup: &Setup) -> anyhow::Result<()> {
+    let server = Server::start(setup).await?;
+    let durability = server.durability().await?;
+    report(
+        json!({ "workload": "durability", "database": database, "settings": durability.settings, "full": durability.full }),
+    )?;
+    if !durability.full {
+        bail!(
+            "{database}: commits are not made durable ({:?}); figures of it would mean nothing",
+            durability.settings
+        );
+    }
+    report(
+        json!({ "workload": "memory idle", "database": database, "resident_mb": server.resident_mb()?, "aim_mb": 60 }),
+    )?;
+    server.stop().await?;
+    let empty_ms = start::milliseconds(setup).await?;
+
+    let server = Server::start(setup).await?;
+    let enrolled = enrollment::run(&server, arguments.certificates, arguments.callers).await?;
+    report(json!({
+        "workload": "CSR enrollments, P-256, durable", "database": database, "certificates": enrolled.count,
+        "callers": arguments.callers, "per_second": enrolled.per_second, "p50_ms": enrolled.p50_ms, "p99_ms": enrolled.p99_ms,
+        "note": "client and server share the machine", "aim_per_second": 3_000
+    }))?;
+    let listed = listing::run(&server, arguments.certificates).await?;
+    report(json!({
+        "workload": "list page of 50", "database": database, "certificates": arguments.certificates,
+        "p50_ms": listed.p50_ms, "p99_ms": listed.p99_ms, "requests": listed.count, "aim_p99_ms": 10
+    }))?;
+    report(
+        json!({ "workload": "memory loaded", "database": database, "resident_mb": server.resident_mb()? }),
+    )?;
+    server.stop().await?;
+    let full_ms = start::milliseconds(setup).await?;
+    report(json!({
+        "workload": "server start", "database": database, "empty_ms": empty_ms, "certificates": arguments.certificates,
+        "full_ms": full_ms, "ratio": full_ms / empty_ms, "aim_ratio": 1.2
+    }))?;
+
+    let server = Server::start(setup).await?;
+    let jobs = agents::run(&server, arguments.agents).await?;
+    report(json!({
+        "workload": "jobs created and completed", "database": database, "agents": arguments.agents, "jobs": jobs.jobs,
+        "created_per_second": jobs.created_per_second, "completed_per_second": jobs.completed_per_second
+    }))?;
+    server.stop().await
+}
+
+fn report(line: serde_json::Value) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,176 @@
+//! The server under test: the built binary as a process of its own.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+
+use crate::client::Api;
+
+const PASSWORD: &str = "benchmark-password-1";
+const ACCOUNT: &str = "bench";
+/// How long a server may take to answer before the run is given up.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Where a server keeps its things.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    binary: PathBuf,
+    folder: PathBuf,
+    database: Option<String>,
+}
+
+impl Setup {
+    pub(crate) fn new(binary: &Path, folder: &Path, database: Option<&str>) -> Self {
+        Self {
+            binary: binary.to_owned(),
+            folder: folder.to_owned(),
+            database: database.map(str::to_owned),
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(&self.folder)
+            .kill_on_drop(true)
+            .stdin(Stdio::null());
+        if let Some(database) = &self.database {
+            command.env("CHANCERY_DATABASE", database);
+        }
+        command
+    }
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    setup: Setup,
+    child: Child,
+    pub(crate) url: String,
+    pub(crate) roots: Vec<Vec<u8>>,
+}
+
+impl Server {
+    /// Starts the server, and makes the account when it is not there yet.
+    pub(crate) async fn start(setup: &Setup) -> anyhow::Result<Self> {
+        let server = Self::launch(setup).await?;
+        if server.api()?.get("/Status/Endpoints").await.is_err() {
+            server.create_account().await?;
+        }
+        Ok(server)
+    }
+
+    /// Starts the server and waits until it answers.
+    pub(crate) async fn launch(setup: &Setup) -> anyhow::Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let address = format!("127.0.0.1:{port}");
+        std::fs::create_dir_all(&setup.folder)?;
+        let log = std::fs::File::create(setup.folder.join("server.log"))?;
+        let mut child = setup
+            .command(&["serve", "--listen", &address, "--log", "warn"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("{}", setup.binary.display()))?;
+        let started = Instant::now();
+        while tokio::net::TcpStream::connect(&address).await.is_err() {
+            if let Some(status) = child.try_wait()? {
+                bail!(
+                    "the server ended with {status}: {}",
+                    std::fs::read_to_string(setup.folder.join("server.log"))?
+                );
+            }
+            if started.elapsed() > START_LIMIT {
+                bail!("the server does not answer");
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let bundle = std::fs::read(setup.folder.join("tls/server.pem"))
+            .context("the server's certificate")?;
+        let roots = pki::pem::certificates(&bundle);
+        Ok(Self {
+            setup: setup.clone(),
+            child,
+            url: format!("https://{address}"),
+            roots,
+        })
+    }
+
+    async fn create_account(&self) -> anyhow::Result<()> {
+        let mut command = self.setup.command(&[
+            "admin",
+            "create-account",
+            ACCOUNT,
+            "--role",
+            "Administrator",
+            "--password-stdin",
+        ]);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let mut input = child.stdin.take().context("standard input")?;
+        input.write_all(format!("{PASSWORD}\n").as_bytes()).await?;
+        drop(input);
+        let status = child.wait().await?;
+        if !status.success() {
+            bail!("the account could not be made: {status}");
+        }
+        Ok(())
+    }
+
+    /// A client signed in as the administrator.
+    pub(crate) fn api(&self) -> anyhow::Result<Api> {
+        Ok(Api::new(&self.url, &self.roots, None)?.with_account(ACCOUNT, PASSWORD))
+    }
+
+    /// A client without an account, or with an agent's certificate.
+    pub(crate) fn agent_api(&self, identity: Option<(Vec<u8>, Vec<u8>)>) -> anyhow::Result<Api> {
+        Api::new(&self.url, &self.roots, identity)
+    }
+
+    /// Resident memory of the process, in megabytes.
+    pub(crate) fn resident_mb(&self) -> anyhow::Result<f64> {
+        let id = self.child.id().context("the server ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .context("VmRSS")?;
+        let kilobytes: f64 = line.split_whitespace().nth(1).context("VmRSS")?.parse()?;
+        Ok(kilobytes / 1024.0)
+    }
+
+    /// What the database says about its commits, asked by the library that the server uses.
+    pub(crate) async fn durability(&self) -> anyhow::Result<db::Durability> {
+        let address = match &self.setup.database {
+            Some(address) => address.clone(),
+            None => format!("sqlite:{}", self.setup.folder.join("chancery.db").display()),
+        };
+        let db = db::Db::open(&address, &db::Options::default()).await?;
+        let durability = db.durability().await?;
+        db.close().await;
+        Ok(durability)
+    }
+
+    /// Ends the server and waits for it.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        let id = self.child.id().context("the server ended by itself")?;
+        let told = Command::new("kill")
+            .arg("-TERM")
+            .arg(id.to_string())
+            .status()
+            .await?;
+        if !told.success() {
+            bail!("the server could not be told to end");
+        }
+        self.child.wait().await?;
+        Ok(())
+    }
+}
