@@ -78,7 +78,7 @@ fn deployed() -> &'static (Vec<u8>, String) {
         let leaf = issue("site.example", &key.spki_der(), 0, NOW + DAY);
         let chain = std::slice::from_ref(&leaf);
         (
-            to_pkcs12(&key, chain, "", "pw", Encryption::Modern).unwrap(),
+            to_pkcs12(&key, chain, "", "pw", Encryption::Compatible).unwrap(),
             leaf.thumbprint(),
         )
     })
