@@ -1,0 +1,476 @@
+//! The check of every answer against the OpenAPI document of its version: the operation declares the status, the media type,
+//! the shape of the body, and every member of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use jsonschema::{Draft, Validator};
+use serde_json::{Map, Value, json};
+
+use crate::client::Answer;
+use crate::coverage;
+use crate::database::Database;
+
+/// The bases of the interface, as the server's defaults have them.
+const BASES: [&str; 2] = ["/KeyfactorAPI", "/Keyfactor/API"];
+/// How deep the check for undeclared members goes; a document that refers to itself must not make it endless.
+const MAX_DEPTH: usize = 64;
+
+/// The document of one version of the interface, and its operations.
+#[derive(Debug)]
+pub struct Contract {
+    version: u8,
+    document: Value,
+    operations: Vec<Operation>,
+    validators: Mutex<HashMap<String, Arc<Validator>>>,
+}
+
+/// One operation of the document.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// 1 or 2.
+    pub version: u8,
+    /// In upper case.
+    pub method: String,
+    /// The template, `/Certificates/{id}`, without the base.
+    pub path: String,
+    /// What the caller needs, all of it; `None` when the document does not say.
+    pub permissions: Option<Vec<String>>,
+    /// The schema of the body, when it takes one.
+    pub body: Option<Value>,
+    /// The operation as it stands in the document.
+    pub item: Value,
+}
+
+/// One request and its answer.
+pub(crate) struct Exchange<'a> {
+    pub(crate) version: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) answer: &'a Answer,
+    pub(crate) database: Database,
+}
+
+/// The document of version 1 or 2.
+///
+/// # Panics
+/// When it cannot be written as JSON.
+pub fn contract(version: u8) -> &'static Contract {
+    static CONTRACTS: [OnceLock<Contract>; 2] = [OnceLock::new(), OnceLock::new()];
+    let version = if version == 2 { 2 } else { 1 };
+    CONTRACTS[usize::from(version) - 1].get_or_init(|| {
+        let document = serde_json::to_value(app::openapi(version)).expect("the document is JSON");
+        Contract::new(version, document)
+    })
+}
+
+/// Checks an answer, and notes it in the record. Paths outside the interface and versions that do not exist are exempt.
+pub(crate) fn check(exchange: &Exchange<'_>) {
+    let version = match exchange.version.trim() {
+        "" | "1" | "1.0" => 1,
+        "2" | "2.0" => 2,
+        _ => return,
+    };
+    let path = exchange.path.split('?').next().unwrap_or_default();
+    let Some(below) = BASES.iter().find_map(|base| below(base, path)) else {
+        return;
+    };
+    let contract = contract(version);
+    let Some(operation) = contract.find(&exchange.method.to_ascii_uppercase(), &below) else {
+        return;
+    };
+    coverage::note(
+        version,
+        &operation.method,
+        &operation.path,
+        exchange.answer.status,
+        exchange.database,
+    );
+    if let Err(reason) = contract.check_answer(operation, exchange.answer) {
+        panic!(
+            "{} {} (version {version}) answered {} against its declaration: {reason}\nbody: {}",
+            operation.method, operation.path, exchange.answer.status, exchange.answer.text
+        );
+    }
+}
+
+/// The segments below a base, without regard to case and doubled slashes.
+fn below<'p>(base: &str, path: &'p str) -> Option<Vec<&'p str>> {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    for wanted in base.split('/').filter(|segment| !segment.is_empty()) {
+        if !segments.next()?.eq_ignore_ascii_case(wanted) {
+            return None;
+        }
+    }
+    Some(segments.collect())
+}
+
+impl Contract {
+    fn new(version: u8, document: Value) -> Self {
+        let mut operations = Vec::new();
+        for (path, item) in document["paths"].as_object().into_iter().flatten() {
+            for (method, operation) in item.as_object().into_iter().flatten() {
+                if ["get", "post", "put", "delete"].contains(&method.as_str()) {
+                    operations.push(Operation {
+                        version,
+                        method: method.to_ascii_uppercase(),
+                        path: path.clone(),
+                        permissions: operation["x-permissions"].as_array().map(|permissions| {
+                            let texts = permissions.iter().map(|permission| {
+                                permission.as_str().unwrap_or_default().to_owned()
+                            });
+                            texts.collect()
+                        }),
+                        body: body_schema(&operation["requestBody"]).cloned(),
+                        item: operation.clone(),
+                    });
+                }
+            }
+        }
+        Self {
+            version,
+            document,
+            operations,
+            validators: Mutex::default(),
+        }
+    }
+
+    /// Every operation of the document.
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// What a `$ref` of the document stands for.
+    pub fn resolve<'d>(&'d self, mut schema: &'d Value) -> &'d Value {
+        for _ in 0..MAX_DEPTH {
+            let Some(target) = schema["$ref"].as_str() else {
+                return schema;
+            };
+            schema = self
+                .document
+                .pointer(target.trim_start_matches('#'))
+                .unwrap_or(&Value::Null);
+        }
+        schema
+    }
+
+    /// The operation of a path: that with the most literal segments.
+    fn find(&self, method: &str, path: &[&str]) -> Option<&Operation> {
+        let scored = self
+            .operations
+            .iter()
+            .filter_map(|operation| score(&operation.path, path).map(|score| (score, operation)));
+        // A path with more literal segments hides the others, whatever methods it has.
+        let best = scored.clone().map(|(score, _)| score).max()?;
+        scored
+            .filter(|(score, _)| *score == best)
+            .map(|(_, operation)| operation)
+            .find(|operation| operation.method == method)
+    }
+
+    fn check_answer(&self, operation: &Operation, answer: &Answer) -> Result<(), String> {
+        let status = answer.status.to_string();
+        let responses = &operation.item["responses"];
+        let declared = responses.get(&status).or_else(|| responses.get("default"));
+        let response = self.resolve(declared.ok_or("the status is not declared")?);
+        let content = response["content"]
+            .as_object()
+            .filter(|content| !content.is_empty());
+        let Some(content) = content else {
+            return if answer.octets.is_empty() {
+                Ok(())
+            } else {
+                Err("a body is not declared".into())
+            };
+        };
+        let media = answer
+            .header("content-type")
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
+        let Some(declared) = content.get(media) else {
+            let known: Vec<&String> = content.keys().collect();
+            return Err(format!(
+                "the content type {media:?} is not declared, but {known:?}"
+            ));
+        };
+        let Some(schema) = declared.get("schema") else {
+            return Ok(());
+        };
+        if !media.ends_with("json") {
+            return Ok(());
+        }
+        let body: Value = serde_json::from_slice(&answer.octets)
+            .map_err(|error| format!("the body is not JSON: {error}"))?;
+        let key = format!("{} {} {status}", operation.method, operation.path);
+        let validator = self.validator(key, schema)?;
+        let wrong: Vec<String> = validator
+            .iter_errors(&body)
+            .take(5)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        if !wrong.is_empty() {
+            return Err(wrong.join("; "));
+        }
+        let undeclared = self.undeclared(&[schema], &body, "", 0);
+        if undeclared.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("undeclared members: {}", undeclared.join(", ")))
+        }
+    }
+
+    /// The compiled check of one answer; compiled once.
+    fn validator(&self, key: String, schema: &Value) -> Result<Arc<Validator>, String> {
+        let mut validators = self
+            .validators
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(known) = validators.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        // References stay as they are: they lead from the root of this schema to the same place as in the document.
+        let whole = json!({ "allOf": [schema], "components": { "schemas": self.document["components"]["schemas"] } });
+        let options = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .should_validate_formats(true);
+        let compiled = options
+            .build(&whole)
+            .map_err(|error| format!("the declared schema cannot be used: {error}"))?;
+        let compiled = Arc::new(compiled);
+        validators.insert(key, Arc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    /// The paths of members that none of the schemas declares. All of the schemas describe the value.
+    fn undeclared(&self, schemas: &[&Value], value: &Value, at: &str, depth: usize) -> Vec<String> {
+        if depth > MAX_DEPTH {
+            return Vec::new();
+        }
+        let mut all = Vec::new();
+        let mut choices: Vec<&Value> = Vec::new();
+        for schema in schemas {
+            self.flatten(schema, &mut all, &mut choices, 0);
+        }
+        if let Some((choice, rest)) = choices.split_first() {
+            // One of several shapes: the one that leaves least over.
+            let branches = choice.as_array().into_iter().flatten();
+            let found = branches.map(|branch| {
+                let with: Vec<&Value> = all.iter().copied().chain([branch]).collect();
+                let with_rest: Vec<&Value> = with
+                    .into_iter()
+                    .chain(rest.iter().filter_map(|other| other.get(0)))
+                    .collect();
+                self.undeclared(&with_rest, value, at, depth + 1)
+            });
+            return found.min_by_key(Vec::len).unwrap_or_default();
+        }
+        match value {
+            Value::Object(members) => self.undeclared_members(&all, members, at, depth),
+            Value::Array(entries) => {
+                let items: Vec<&Value> = all
+                    .iter()
+                    .filter_map(|schema| schema.get("items"))
+                    .collect();
+                if items.is_empty() {
+                    return Vec::new();
+                }
+                let each = entries.iter().enumerate();
+                each.flat_map(|(index, entry)| {
+                    self.undeclared(&items, entry, &format!("{at}/{index}"), depth + 1)
+                })
+                .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn undeclared_members(
+        &self,
+        all: &[&Value],
+        members: &Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) -> Vec<String> {
+        let declared: Vec<&Map<String, Value>> = all
+            .iter()
+            .filter_map(|schema| schema["properties"].as_object())
+            .collect();
+        let open: Vec<&Value> = all
+            .iter()
+            .filter_map(|schema| schema.get("additionalProperties"))
+            .filter(|open| **open != Value::Bool(false))
+            .collect();
+        if declared.is_empty() && open.is_empty() {
+            // The document says only that it is an object.
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        for (name, value) in members {
+            let place = format!("{at}/{name}");
+            let of_name: Vec<&Value> = declared
+                .iter()
+                .filter_map(|properties| properties.get(name))
+                .collect();
+            if !of_name.is_empty() {
+                found.extend(self.undeclared(&of_name, value, &place, depth + 1));
+            } else if open.is_empty() {
+                found.push(place);
+            } else {
+                found.extend(self.undeclared(&open, value, &place, depth + 1));
+            }
+        }
+        found
+    }
+
+    /// A schema, what it refers to, and what it is put together from, as one list; choices apart.
+    fn flatten<'d>(
+        &'d self,
+        schema: &'d Value,
+        all: &mut Vec<&'d Value>,
+        choices: &mut Vec<&'d Value>,
+        depth: usize,
+    ) {
+        if depth > MAX_DEPTH {
+            return;
+        }
+        all.push(schema);
+        if schema.get("$ref").is_some() {
+            self.flatten(self.resolve(schema), all, choices, depth + 1);
+        }
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            self.flatten(part, all, choices, depth + 1);
+        }
+        choices.extend(
+            ["oneOf", "anyOf"]
+                .iter()
+                .filter_map(|word| schema.get(*word)),
+        );
+    }
+
+    /// 1 or 2.
+    pub fn version(&self) -> u8 {
+        self.version
+    }
+}
+
+fn body_schema(body: &Value) -> Option<&Value> {
+    let content = body["content"].as_object()?;
+    content
+        .get("application/json")
+        .or_else(|| content.values().next())?
+        .get("schema")
+}
+
+fn score(template: &str, path: &[&str]) -> Option<usize> {
+    let segments: Vec<&str> = template
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect();
+    if segments.len() != path.len() {
+        return None;
+    }
+    let mut literals = 0;
+    for (wanted, given) in segments.iter().zip(path) {
+        if wanted.starts_with('{') {
+            continue;
+        }
+        if !wanted.eq_ignore_ascii_case(given) {
+            return None;
+        }
+        literals += 1;
+    }
+    Some(literals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document() -> Contract {
+        let thing = json!({
+            "type": "object",
+            "required": ["Id"],
+            "properties": {
+                "Id": { "type": "integer", "format": "int64" },
+                "Next": { "oneOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Thing" }] },
+                "Free": { "type": "object", "additionalProperties": { "type": "string" } },
+            },
+        });
+        let operation = json!({
+            "x-permissions": ["/a/"],
+            "responses": {
+                "200": { "content": { "application/json": { "schema": { "type": "array", "items": { "$ref": "#/components/schemas/Thing" } } } } },
+                "204": { "description": "Done" },
+            },
+        });
+        let document = json!({ "paths": { "/Things/{id}": { "get": operation }, "/Things/All": { "post": operation } }, "components": { "schemas": { "Thing": thing } } });
+        Contract::new(1, document)
+    }
+
+    fn answer(status: u16, text: &str) -> Answer {
+        Answer::of(status, text)
+    }
+
+    fn check(status: u16, text: &str) -> Result<(), String> {
+        let contract = document();
+        let operation = contract.find("GET", &["things", "7"]).unwrap();
+        assert_eq!(
+            operation.permissions.as_deref(),
+            Some(&["/a/".to_owned()][..])
+        );
+        contract.check_answer(operation, &answer(status, text))
+    }
+
+    #[test]
+    fn answers_as_declared_pass() {
+        assert_eq!(
+            check(
+                200,
+                r#"[{"Id":1,"Next":{"Id":2,"Next":null},"Free":{"x":"y"}}]"#
+            ),
+            Ok(())
+        );
+        assert_eq!(check(204, ""), Ok(()));
+    }
+
+    #[test]
+    fn answers_against_the_declaration_do_not() {
+        assert!(
+            check(404, "")
+                .unwrap_err()
+                .contains("status is not declared")
+        );
+        assert!(
+            check(204, "[]")
+                .unwrap_err()
+                .contains("body is not declared")
+        );
+        assert!(check(200, r#"[{"Id":"1"}]"#).unwrap_err().contains("/0/Id"));
+        assert!(check(200, r#"[{}]"#).unwrap_err().contains("Id"));
+        assert!(
+            check(200, r#"[{"Id":1,"Next":{"Id":2,"Other":null}}]"#)
+                .unwrap_err()
+                .contains("/0/Next/Other")
+        );
+        assert!(
+            check(200, r#"[{"Id":1,"Free":{"x":1}}]"#)
+                .unwrap_err()
+                .contains("/0/Free/x")
+        );
+        assert!(check(200, "[").unwrap_err().contains("not JSON"));
+    }
+
+    #[test]
+    fn literal_segments_win_whatever_their_methods() {
+        let contract = document();
+        assert!(contract.find("POST", &["Things", "all"]).is_some());
+        assert!(contract.find("GET", &["Things", "all"]).is_none());
+        assert_eq!(
+            below("/Keyfactor/API", "//keyfactor/api/Things//7/"),
+            Some(vec!["Things", "7"])
+        );
+    }
+}

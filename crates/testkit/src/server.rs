@@ -1,0 +1,276 @@
+//! The server under test, and who signs in to it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use app::security::accounts;
+use app::{App, Clock, Cx, Options, PasswordCost};
+use db::tables;
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
+
+use crate::agent::TestAgent;
+use crate::client::Client;
+use crate::database::{Database, Fresh};
+
+/// When every test begins: 2026-11-21T12:00:00Z, in epoch milliseconds.
+pub const START: i64 = 1_795_262_400_000;
+/// The account that may do everything.
+pub const ADMINISTRATOR: &str = "admin";
+/// The password of every account.
+pub const PASSWORD: &str = "correct horse battery";
+/// The key that seals secrets: 32 octets, base64.
+const SEALING_KEY: &str = "dGhpcy1rZXktc2VhbHMtbm90aGluZy1vZi12YWx1ZSE=";
+
+/// A server in process. It has a database of its own; both go away with this value.
+#[derive(Debug)]
+pub struct TestServer {
+    /// Its time, which stands still until told.
+    pub clock: TestClock,
+    app: Arc<App>,
+    database: Database,
+    accounts: AtomicU64,
+    // Dropped last.
+    _fresh: Fresh,
+}
+
+/// Time that a test moves.
+#[derive(Clone, Debug)]
+pub struct TestClock(Arc<AtomicI64>);
+
+impl TestClock {
+    /// Now, in epoch milliseconds.
+    pub fn now(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Lets `ms` milliseconds pass.
+    pub fn advance(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Makes it `at`, in epoch milliseconds.
+    pub fn set(&self, at: i64) {
+        self.0.store(at, Ordering::SeqCst);
+    }
+}
+
+/// Runs one test on a fresh server. Called by [`both_databases!`](crate::both_databases).
+///
+/// # Panics
+/// When the test fails.
+pub fn run<F: Future<Output = ()>>(database: Database, test: impl FnOnce(TestServer) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime can be made").block_on(async {
+        let server = TestServer::start(database).await;
+        test(server).await;
+    });
+}
+
+fn options(address: String, folder: &Path, clock: &TestClock) -> Options {
+    let keyring = secrets::KeyRing::from_base64(SEALING_KEY).expect("the key has 32 octets");
+    let mut options = Options::new(address, folder.to_owned(), keyring);
+    options.clock = Clock::Manual(Arc::clone(&clock.0));
+    options.password_cost = PasswordCost::Small;
+    options.pool = db::Options {
+        readers: 2,
+        postgres_connections: 6,
+    };
+    options.public_url = Some("https://chancery.example".into());
+    options
+}
+
+/// Sets up the database that the others are copied from.
+pub(crate) async fn bootstrap(address: String, folder: &Path) -> Arc<App> {
+    let clock = TestClock(Arc::new(AtomicI64::new(START)));
+    let app = App::open(options(address, folder, &clock))
+        .await
+        .expect("a new server can be set up");
+    let cx = Cx::system(Arc::clone(&app), "test");
+    accounts::create(
+        &cx,
+        ADMINISTRATOR,
+        PASSWORD.into(),
+        &["Administrator".into()],
+    )
+    .await
+    .expect("the administrator can be created");
+    app
+}
+
+impl TestServer {
+    /// A fresh server.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn start(database: Database) -> Self {
+        let fresh = Fresh::copied(database);
+        let clock = TestClock(Arc::new(AtomicI64::new(START)));
+        let app = App::open(options(fresh.address.clone(), fresh.folder(), &clock))
+            .await
+            .expect("the server starts");
+        Self {
+            clock,
+            app,
+            database,
+            accounts: AtomicU64::new(1),
+            _fresh: fresh,
+        }
+    }
+
+    /// The application.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Which database it has.
+    pub fn database(&self) -> Database {
+        self.database
+    }
+
+    /// The context of the server itself: may do everything.
+    pub fn cx(&self) -> Cx {
+        Cx::system(Arc::clone(&self.app), "test")
+    }
+
+    /// The administrator.
+    pub fn admin(&self) -> Client {
+        self.signed_in(ADMINISTRATOR, PASSWORD)
+    }
+
+    /// Somebody who does not sign in.
+    pub fn anonymous(&self) -> Client {
+        Client::new(Arc::clone(&self.app), self.database, None)
+    }
+
+    /// Somebody who sends this name and this password.
+    pub fn signed_in(&self, name: &str, password: &str) -> Client {
+        Client::new(
+            Arc::clone(&self.app),
+            self.database,
+            Some((name.to_owned(), password.to_owned())),
+        )
+    }
+
+    /// A new account in a new role with exactly these permissions (paths such as `/certificate_stores/read/`).
+    ///
+    /// # Panics
+    /// When it cannot be created.
+    pub async fn account(&self, permissions: &[&str]) -> Client {
+        let number = self.accounts.fetch_add(1, Ordering::SeqCst);
+        let role = format!("Role {number}");
+        self.role(&role, permissions).await;
+        self.account_in_role(&format!("account{number}"), &role)
+            .await
+    }
+
+    /// A new role with exactly these permissions. Answers its id.
+    ///
+    /// # Panics
+    /// When it cannot be created.
+    pub async fn role(&self, name: &str, permissions: &[&str]) -> i64 {
+        let permissions: Vec<String> = permissions.iter().map(|path| (*path).to_owned()).collect();
+        for path in &permissions {
+            assert_eq!(
+                app::security::permissions::grant_path(path).as_ref(),
+                Some(path),
+                "there is no such permission"
+            );
+        }
+        let (name, now) = (name.to_owned(), self.clock.now());
+        let work = self.app.db().write("testkit.role", move |tx| {
+            Box::pin(async move {
+                let role = tables::roles::ActiveModel {
+                    id: ActiveValue::NotSet,
+                    name: ActiveValue::Set(name.clone()),
+                    name_fold: ActiveValue::Set(db::fold(&name)),
+                    description: ActiveValue::Set(format!("{name} of a test.")),
+                    email_address: ActiveValue::Set(None),
+                    enabled: ActiveValue::Set(true),
+                    private: ActiveValue::Set(false),
+                    immutable: ActiveValue::Set(false),
+                    created_at: ActiveValue::Set(now),
+                };
+                let role_id = role.insert(tx).await.map_err(db::Error::from)?.id;
+                for permission in permissions {
+                    let row = tables::role_permissions::ActiveModel {
+                        role_id: ActiveValue::Set(role_id),
+                        permission: ActiveValue::Set(permission),
+                    };
+                    tables::role_permissions::Entity::insert(row)
+                        .exec_without_returning(tx)
+                        .await
+                        .map_err(db::Error::from)?;
+                }
+                Ok::<_, db::Error>(role_id)
+            })
+        });
+        work.await.expect("a role can be created")
+    }
+
+    /// A new account in a role that exists.
+    ///
+    /// # Panics
+    /// When it cannot be created.
+    pub async fn account_in_role(&self, name: &str, role: &str) -> Client {
+        let administrator = tables::accounts::Entity::find()
+            .filter(tables::accounts::Column::NameFold.eq(ADMINISTRATOR))
+            .one(self.app.db().read())
+            .await
+            .expect("accounts can be read")
+            .expect("the administrator exists");
+        let (account_name, role, now) = (name.to_owned(), role.to_owned(), self.clock.now());
+        let work = self.app.db().write("testkit.account", move |tx| {
+            Box::pin(async move {
+                let role = tables::roles::Entity::find()
+                    .filter(tables::roles::Column::NameFold.eq(db::fold(&role)))
+                    .one(tx)
+                    .await
+                    .map_err(db::Error::from)?
+                    .unwrap_or_else(|| panic!("there is no role {role:?}"));
+                let account = tables::accounts::ActiveModel {
+                    id: ActiveValue::NotSet,
+                    name: ActiveValue::Set(account_name.clone()),
+                    name_fold: ActiveValue::Set(db::fold(&account_name)),
+                    // The same password, so the same hash does: hashing takes time.
+                    password_hash: ActiveValue::Set(administrator.password_hash),
+                    must_change: ActiveValue::Set(false),
+                    disabled: ActiveValue::Set(false),
+                    failures: ActiveValue::Set(0),
+                    locked_until: ActiveValue::Set(None),
+                    created_at: ActiveValue::Set(now),
+                    password_changed_at: ActiveValue::Set(now),
+                };
+                let account_id = account.insert(tx).await.map_err(db::Error::from)?.id;
+                let held = tables::role_accounts::ActiveModel {
+                    role_id: ActiveValue::Set(role.id),
+                    account_id: ActiveValue::Set(account_id),
+                };
+                tables::role_accounts::Entity::insert(held)
+                    .exec_without_returning(tx)
+                    .await
+                    .map_err(db::Error::from)?;
+                Ok::<_, db::Error>(())
+            })
+        });
+        work.await.expect("an account can be created");
+        self.signed_in(name, PASSWORD)
+    }
+
+    /// An agent of this name: enrolled, approved, with its certificate.
+    ///
+    /// # Panics
+    /// When the server does not let it in.
+    pub async fn agent(&self, name: &str) -> TestAgent {
+        let mut agent = TestAgent::new(&self.app, name);
+        agent.enroll(&self.admin()).await;
+        agent
+    }
+
+    /// An agent of this name that has not called the server yet.
+    pub fn new_agent(&self, name: &str) -> TestAgent {
+        TestAgent::new(&self.app, name)
+    }
+}
