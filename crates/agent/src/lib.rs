@@ -38,8 +38,7 @@ pub use stores::Profile;
 use runner::Runner;
 use transport::HttpsTransport;
 
-/// First pause after a failure or while approval is pending, or the poll time where that is shorter; it doubles up to
-/// the poll time.
+/// First pause after a failure or while approval is pending; it doubles up to the poll time.
 const BACKOFF_START: Duration = Duration::from_millis(500);
 
 /// An agent with its state folder locked.
@@ -69,8 +68,7 @@ impl Agent {
     /// Only what no later try can mend: a state folder that cannot be used.
     pub async fn run(&self, mut shutdown: watch::Receiver<bool>) -> Result<()> {
         self.runner.recover_once().await?;
-        let backoff_start = BACKOFF_START.min(self.runner.poll());
-        let mut backoff = backoff_start;
+        let mut backoff = BACKOFF_START;
         while !*shutdown.borrow() {
             let answered = match self.runner.turn(&shutdown).await {
                 Ok(Turn::Worked) => Some(Duration::ZERO),
@@ -86,8 +84,8 @@ impl Agent {
             };
             let pause = answered.unwrap_or(backoff);
             backoff = match answered {
-                Some(_) => backoff_start,
-                None => (backoff * 2).min(self.runner.poll()),
+                Some(_) => BACKOFF_START,
+                None => (backoff * 2).min(self.runner.poll().max(BACKOFF_START)),
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

@@ -35,6 +35,12 @@ pub(crate) struct ScheduleOutput {
     /// Once.
     #[serde(skip_serializing_if = "Option::is_none")]
     exactly_once: Option<TimeOutput>,
+    /// The compact text; declared by the contract, never answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<String>,
+    /// Declared by the contract, never answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_empty: Option<bool>,
 }
 
 /// Every so many minutes.
@@ -147,6 +153,10 @@ pub(crate) struct KeyfactorScheduleObject {
     monthly: Option<MonthlyInput>,
     /// Once, at this time.
     exactly_once: Option<TimeInput>,
+    /// The compact text.
+    schedule: Option<String>,
+    /// Says nothing that the other members do not.
+    is_empty: Option<bool>,
 }
 
 /// Every so many minutes.
@@ -311,6 +321,13 @@ fn checked(object: KeyfactorScheduleObject, off: bool, place: &str) -> Result<Gi
             "ExactlyOnce",
             Given::Schedule(Schedule::ExactlyOnce { at: once.time.0 }),
         ));
+    }
+    // The text says the same as the object in what exported schedules hold, so it counts only where it stands alone.
+    if let Some(text) = object
+        .schedule
+        .filter(|text| given.is_empty() && !text.trim().is_empty())
+    {
+        given.push(("Schedule", compact(&text, &format!("{place}.Schedule"))?));
     }
     match given.as_slice() {
         [] => Ok(Given::Nothing),

@@ -15,6 +15,8 @@ pub(crate) struct SecretInput {
     pub(crate) provider: Option<i32>,
     /// What the provider needs to find it.
     pub(crate) parameters: Option<std::collections::BTreeMap<String, String>>,
+    /// Said by clients that send back what they read; the value itself counts.
+    pub(crate) has_value: Option<bool>,
 }
 
 impl std::fmt::Debug for SecretInput {
@@ -48,12 +50,13 @@ impl SecretInput {
 /// What a secret looks like when it is read: that there is one, and nothing of it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schema(as = KeyfactorSecret)]
 pub(crate) struct MaskedSecret {
     value: Option<&'static str>,
     secret_type_guid: uuid::Uuid,
     instance_id: Option<i32>,
     instance_guid: Option<uuid::Uuid>,
-    provider_type_parameter_values: Vec<String>,
+    provider_type_parameter_values: Vec<ProviderParameterValue>,
     provider_id: Option<i32>,
     is_managed: bool,
     secret_type: i32,
@@ -77,4 +80,56 @@ impl MaskedSecret {
             has_value: there,
         }
     }
+}
+
+/// What a provider of secrets needs to find one. There are no providers yet, so none is ever answered.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = PamProviderTypeParamValue)]
+pub(crate) struct ProviderParameterValue {
+    id: i32,
+    value: Option<String>,
+    instance_id: Option<i32>,
+    instance_guid: Option<uuid::Uuid>,
+    provider: Provider,
+    provider_type_param: ProviderTypeParameter,
+}
+
+/// A provider of secrets.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = PamProvider)]
+struct Provider {
+    id: i32,
+    name: Option<String>,
+    area: i32,
+    provider_type: ProviderType,
+    #[schema(value_type = Vec<Object>)]
+    provider_type_param_values: Vec<serde_json::Value>,
+    secured_area_id: Option<i32>,
+    remote: bool,
+}
+
+/// A kind of providers.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = PamProviderType)]
+struct ProviderType {
+    id: uuid::Uuid,
+    name: Option<String>,
+    #[schema(value_type = Vec<Object>)]
+    provider_type_params: Vec<serde_json::Value>,
+}
+
+/// What providers of a kind need to be told.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = PamProviderTypeParam)]
+struct ProviderTypeParameter {
+    id: i32,
+    name: Option<String>,
+    display_name: Option<String>,
+    data_type: i32,
+    instance_level: bool,
+    provider_type: ProviderType,
 }

@@ -1,0 +1,270 @@
+//! What is in a store: written by agents, read by everybody.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use db::tables::{certificate_stores, certificates, store_entries, store_entry_certificates};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
+    QueryOrder,
+};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::cx::Cx;
+use crate::error::Error;
+
+/// Rows of one statement at most: SQLite takes 32,766 values in one.
+const ROWS_MAX: usize = 500;
+
+/// One entry that an agent reports.
+#[derive(Clone, Debug)]
+pub(crate) struct InventoryUpdate {
+    /// The name of the entry in the store.
+    pub(crate) alias: String,
+    /// 0 full, 1 add, 2 modify, 3 remove, 4 unchanged.
+    pub(crate) status: i32,
+    /// Leaf first.
+    pub(crate) certificates: Vec<pki::Certificate>,
+    /// Whether the store holds the leaf's private key.
+    pub(crate) private_key: bool,
+    /// Values of entry parameters.
+    pub(crate) parameters: Map<String, Value>,
+}
+
+/// One entry as it should be.
+struct Wanted {
+    alias: String,
+    certificate_ids: Vec<i64>,
+    private_key: bool,
+    parameters: String,
+}
+
+/// Makes the stored inventory what the agent reports: aliases that are not mentioned are gone. Entries that are the same
+/// already are not written; an alias that is reported twice counts once, with its first report.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn record_inventory(
+    tx: &db::Tx,
+    cx: &Cx,
+    store: &certificate_stores::Model,
+    items: Vec<InventoryUpdate>,
+) -> Result<(), Error> {
+    let found = store_entries::Entity::find()
+        .filter(store_entries::Column::StoreId.eq(store.id))
+        .all(tx)
+        .await?;
+    let mut chains = chains_of(tx, store.id).await?;
+    let mut stored: HashMap<String, store_entries::Model> = found
+        .into_iter()
+        .map(|entry| (entry.alias_fold.clone(), entry))
+        .collect();
+    let mut gone: Vec<i64> = Vec::new();
+    for (fold, wanted) in wanted(tx, cx, items, &stored).await? {
+        let before = stored.remove(&fold);
+        match (before, wanted) {
+            // Unchanged, as the agent says without repeating it.
+            (Some(_), Report::Unchanged) | (None, Report::Unchanged | Report::Removed) => {}
+            (Some(entry), Report::Removed) => gone.push(entry.id),
+            (before, Report::Present(wanted)) => {
+                let chain = before
+                    .as_ref()
+                    .and_then(|entry| chains.remove(&entry.id))
+                    .unwrap_or_default();
+                put(tx, store.id, fold, before, &chain, wanted).await?;
+            }
+        }
+    }
+    gone.extend(stored.values().map(|entry| entry.id));
+    for ids in gone.chunks(ROWS_MAX) {
+        // The chains go with their entries.
+        let ids = ids.iter().copied();
+        store_entries::Entity::delete_many()
+            .filter(store_entries::Column::Id.is_in(ids))
+            .exec(tx)
+            .await?;
+    }
+    let seen = certificate_stores::ActiveModel {
+        id: ActiveValue::Unchanged(store.id),
+        last_inventory_at: ActiveValue::Set(Some(cx.now())),
+        ..Default::default()
+    };
+    certificate_stores::Entity::update_many()
+        .set(seen)
+        .filter(certificate_stores::Column::Id.eq(store.id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+enum Report {
+    Present(Wanted),
+    Unchanged,
+    Removed,
+}
+
+/// The reports by folded alias, in their order, with the ids of their certificates.
+async fn wanted(
+    tx: &db::Tx,
+    cx: &Cx,
+    items: Vec<InventoryUpdate>,
+    stored: &HashMap<String, store_entries::Model>,
+) -> Result<Vec<(String, Report)>, Error> {
+    let mut seen = BTreeSet::new();
+    let items: Vec<(String, InventoryUpdate)> = items
+        .into_iter()
+        .map(|item| (db::fold(&item.alias), item))
+        .filter(|(fold, _)| seen.insert(fold.clone()))
+        .collect();
+    let all: Vec<pki::Certificate> = items
+        .iter()
+        .filter(|(_, item)| item.status != 3)
+        .flat_map(|(_, item)| item.certificates.iter().cloned())
+        .collect();
+    let mut ids = crate::certificates::record_seen(tx, cx, &all)
+        .await?
+        .into_iter();
+    let mut reports = Vec::with_capacity(items.len());
+    for (fold, item) in items {
+        if item.status == 3 {
+            reports.push((fold, Report::Removed));
+            continue;
+        }
+        let certificate_ids: Vec<i64> = ids.by_ref().take(item.certificates.len()).collect();
+        // An entry that is said to be unchanged but is not known here is new all the same, if it says what it is.
+        let report =
+            if item.status == 4 && (stored.contains_key(&fold) || certificate_ids.is_empty()) {
+                Report::Unchanged
+            } else {
+                Report::Present(Wanted {
+                    alias: item.alias.trim().to_owned(),
+                    certificate_ids,
+                    private_key: item.private_key,
+                    parameters: Value::Object(item.parameters).to_string(),
+                })
+            };
+        reports.push((fold, report));
+    }
+    Ok(reports)
+}
+
+async fn put(
+    tx: &db::Tx,
+    store_id: Uuid,
+    fold: String,
+    before: Option<store_entries::Model>,
+    chain: &[i64],
+    wanted: Wanted,
+) -> Result<(), Error> {
+    let same_chain = chain == wanted.certificate_ids;
+    let entry_id = match before {
+        Some(entry) => {
+            let same = entry.alias == wanted.alias
+                && entry.private_key == wanted.private_key
+                && entry.parameters == wanted.parameters;
+            if !same {
+                let row = store_entries::ActiveModel {
+                    id: ActiveValue::Unchanged(entry.id),
+                    alias: ActiveValue::Set(wanted.alias),
+                    private_key: ActiveValue::Set(wanted.private_key),
+                    parameters: ActiveValue::Set(wanted.parameters),
+                    ..Default::default()
+                };
+                row.update(tx).await?;
+            }
+            if same_chain {
+                return Ok(());
+            }
+            store_entry_certificates::Entity::delete_many()
+                .filter(store_entry_certificates::Column::EntryId.eq(entry.id))
+                .exec(tx)
+                .await?;
+            entry.id
+        }
+        None => {
+            let row = store_entries::ActiveModel {
+                id: ActiveValue::NotSet,
+                store_id: ActiveValue::Set(store_id),
+                alias: ActiveValue::Set(wanted.alias),
+                alias_fold: ActiveValue::Set(fold),
+                private_key: ActiveValue::Set(wanted.private_key),
+                parameters: ActiveValue::Set(wanted.parameters),
+            };
+            row.insert(tx).await?.id
+        }
+    };
+    let rows = (0_i32..).zip(&wanted.certificate_ids).map(|(level, id)| {
+        store_entry_certificates::ActiveModel {
+            entry_id: ActiveValue::Set(entry_id),
+            chain_level: ActiveValue::Set(level),
+            certificate_id: ActiveValue::Set(*id),
+            store_id: ActiveValue::Set(store_id),
+        }
+    });
+    let rows: Vec<_> = rows.collect();
+    for part in rows.chunks(ROWS_MAX) {
+        store_entry_certificates::Entity::insert_many(part.to_vec())
+            .exec_without_returning(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The certificates of each entry of a store, leaf first.
+async fn chains_of(
+    connection: &impl ConnectionTrait,
+    store_id: Uuid,
+) -> Result<HashMap<i64, Vec<i64>>, Error> {
+    let rows = store_entry_certificates::Entity::find()
+        .filter(store_entry_certificates::Column::StoreId.eq(store_id))
+        .order_by_asc(store_entry_certificates::Column::EntryId)
+        .order_by_asc(store_entry_certificates::Column::ChainLevel)
+        .all(connection)
+        .await?;
+    let mut chains: HashMap<i64, Vec<i64>> = HashMap::new();
+    for row in rows {
+        chains
+            .entry(row.entry_id)
+            .or_default()
+            .push(row.certificate_id);
+    }
+    Ok(chains)
+}
+
+/// What the last inventory found: for each entry its alias, whether the key is there, and the thumbprints, leaf first.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn last_inventory(
+    connection: &impl ConnectionTrait,
+    store_id: Uuid,
+) -> Result<Vec<(String, bool, Vec<String>)>, Error> {
+    let entries = store_entries::Entity::find()
+        .filter(store_entries::Column::StoreId.eq(store_id))
+        .order_by_asc(store_entries::Column::AliasFold)
+        .all(connection)
+        .await?;
+    let mut chains = chains_of(connection, store_id).await?;
+    let ids: BTreeSet<i64> = chains.values().flatten().copied().collect();
+    let mut thumbprints: BTreeMap<i64, String> = BTreeMap::new();
+    let ids: Vec<i64> = ids.into_iter().collect();
+    for part in ids.chunks(ROWS_MAX) {
+        let rows = certificates::Entity::find()
+            .filter(certificates::Column::Id.is_in(part.iter().copied()))
+            .all(connection)
+            .await?;
+        thumbprints.extend(rows.into_iter().map(|row| (row.id, row.thumbprint)));
+    }
+    let of = |id: i64| thumbprints.get(&id).cloned();
+    Ok(entries
+        .into_iter()
+        .map(|entry| {
+            let chain = chains.remove(&entry.id).unwrap_or_default();
+            (
+                entry.alias,
+                entry.private_key,
+                chain.into_iter().filter_map(of).collect(),
+            )
+        })
+        .collect())
+}

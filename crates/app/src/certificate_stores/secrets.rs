@@ -1,0 +1,100 @@
+//! The secrets of a store: its password and its secret properties, sealed.
+
+use std::collections::BTreeMap;
+
+use db::tables::certificate_stores;
+use secrets::{Sealed, Secret};
+use uuid::Uuid;
+
+use crate::cx::Cx;
+use crate::error::Error;
+
+/// The opened secrets of a store.
+#[derive(Clone, Default)]
+pub(crate) struct StoreSecrets {
+    /// The store's password.
+    pub(crate) password: Option<Secret>,
+    /// The values of the type's secret properties, by name.
+    pub(crate) properties: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for StoreSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&String> = self.properties.keys().collect();
+        f.debug_struct("StoreSecrets")
+            .field("password", &self.password.is_some())
+            .field("properties", &names)
+            .finish()
+    }
+}
+
+fn password_place(id: Uuid) -> String {
+    format!("certificate_stores.sealed_password/{id}")
+}
+
+fn properties_place(id: Uuid) -> String {
+    format!("certificate_stores.sealed_secrets/{id}")
+}
+
+/// Opens the secrets of a store.
+///
+/// # Errors
+/// An internal one when they cannot be opened.
+#[expect(
+    clippy::unused_async,
+    reason = "a provider of secrets will be asked here"
+)]
+pub(crate) async fn secrets_of(
+    cx: &Cx,
+    store: &certificate_stores::Model,
+) -> Result<StoreSecrets, Error> {
+    open(cx, store)
+}
+
+/// Opens the secrets that are sealed in the row itself.
+pub(super) fn open(cx: &Cx, store: &certificate_stores::Model) -> Result<StoreSecrets, Error> {
+    let keyring = cx.app().keyring();
+    let mut opened = StoreSecrets::default();
+    if let Some(sealed) = &store.sealed_password {
+        opened.password = Some(keyring.open(
+            &password_place(store.id),
+            &Sealed::from_bytes(sealed.clone())?,
+        )?);
+    }
+    if let Some(sealed) = &store.sealed_secrets {
+        let json = keyring.open(
+            &properties_place(store.id),
+            &Sealed::from_bytes(sealed.clone())?,
+        )?;
+        opened.properties = serde_json::from_slice(json.expose())?;
+    }
+    Ok(opened)
+}
+
+/// The two sealed columns of a store: `(sealed_password, sealed_secrets)`.
+pub(super) fn seal(
+    cx: &Cx,
+    id: Uuid,
+    secrets: &StoreSecrets,
+) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Error> {
+    let keyring = cx.app().keyring();
+    let password = match &secrets.password {
+        Some(password) => Some(
+            keyring
+                .seal(&password_place(id), password.expose())?
+                .into_bytes(),
+        ),
+        None => None,
+    };
+    let properties = if secrets.properties.is_empty() {
+        None
+    } else {
+        let json = Secret::from(serde_json::to_vec(&secrets.properties)?);
+        Some(
+            keyring
+                .seal(&properties_place(id), json.expose())?
+                .into_bytes(),
+        )
+    };
+    Ok((password, properties))
+}
