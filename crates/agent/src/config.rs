@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +12,9 @@ use stores::Profile;
 use zeroize::Zeroizing;
 
 use crate::{Error, Result};
+
+/// What [`AgentConfig::poll_seconds`] may be.
+const POLL_SECONDS: RangeInclusive<f64> = 0.1..=86_400.0;
 
 /// The agent's configuration, a TOML file. Unknown settings are errors.
 ///
@@ -60,9 +64,9 @@ pub struct AgentConfig {
     /// Deployment profiles, written as `[[profile]]`; a store names one.
     #[serde(default, rename = "profile")]
     pub profiles: Vec<Profile>,
-    /// Seconds between two questions for jobs, at least 1, default 30. The server may name another number.
+    /// Seconds between two questions for jobs, from 0.1 to 86400, default 30. The server may name another number.
     #[serde(default = "default_poll_seconds")]
-    pub poll_seconds: u64,
+    pub poll_seconds: f64,
 }
 
 impl AgentConfig {
@@ -113,8 +117,8 @@ impl AgentConfig {
         if self.name.trim().is_empty() || self.name.chars().count() > 64 {
             return Err(wrong("name", "has to have 1 to 64 characters"));
         }
-        if self.poll_seconds == 0 {
-            return Err(wrong("poll_seconds", "has to be at least 1"));
+        if !POLL_SECONDS.contains(&self.poll_seconds) {
+            return Err(wrong("poll_seconds", "has to be from 0.1 to 86400"));
         }
         if self.password.is_some() && self.password_file.is_some() {
             return Err(wrong(
@@ -189,8 +193,8 @@ fn default_virtual_directory() -> String {
     agent_protocol::path::VIRTUAL_DIRECTORY.to_owned()
 }
 
-fn default_poll_seconds() -> u64 {
-    30
+fn default_poll_seconds() -> f64 {
+    30.0
 }
 
 #[cfg(test)]
@@ -216,7 +220,7 @@ mod tests {
     fn a_good_file_is_read_with_its_defaults_and_hides_the_password() {
         let config = AgentConfig::parse(GOOD).unwrap();
         assert_eq!(config.virtual_directory, "KeyfactorAgents");
-        assert_eq!(config.poll_seconds, 30);
+        assert_eq!(config.poll_seconds, 30.0);
         assert_eq!(config.profile("nginx").unwrap().probe_timeout_ms, 10_000);
         assert!(!format!("{config:?}").contains("hunter2"));
     }
@@ -234,6 +238,8 @@ mod tests {
             ("/etc/nginx/tls", "nginx/tls", "allowed_paths"),
             ("username = \"agents\"", "", "username"),
             ("username", "usernam", "usernam"),
+            ("\"web1\"", "\"web1\"\npoll_seconds = 0", "poll_seconds"),
+            ("\"web1\"", "\"web1\"\npoll_seconds = nan", "poll_seconds"),
             ("\"hunter2\"", "[\"hunter2\"]", "line 8"),
             ("name = \"nginx\"", "name = \"\"", "profile"),
             ("probe_address", "probe_adress", "probe_adress"),

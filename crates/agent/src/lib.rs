@@ -38,7 +38,8 @@ pub use stores::Profile;
 use runner::Runner;
 use transport::HttpsTransport;
 
-/// First pause after a failure or while approval is pending; it doubles up to the poll time.
+/// First pause after a failure or while approval is pending, or the poll time where that is shorter; it doubles up to
+/// the poll time.
 const BACKOFF_START: Duration = Duration::from_millis(500);
 
 /// An agent with its state folder locked.
@@ -68,7 +69,8 @@ impl Agent {
     /// Only what no later try can mend: a state folder that cannot be used.
     pub async fn run(&self, mut shutdown: watch::Receiver<bool>) -> Result<()> {
         self.runner.recover_once().await?;
-        let mut backoff = BACKOFF_START;
+        let backoff_start = BACKOFF_START.min(self.runner.poll());
+        let mut backoff = backoff_start;
         while !*shutdown.borrow() {
             let answered = match self.runner.turn(&shutdown).await {
                 Ok(Turn::Worked) => Some(Duration::ZERO),
@@ -84,8 +86,8 @@ impl Agent {
             };
             let pause = answered.unwrap_or(backoff);
             backoff = match answered {
-                Some(_) => BACKOFF_START,
-                None => (backoff * 2).min(self.runner.poll().max(BACKOFF_START)),
+                Some(_) => backoff_start,
+                None => (backoff * 2).min(self.runner.poll()),
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

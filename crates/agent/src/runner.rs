@@ -100,7 +100,7 @@ impl<T: Transport> Runner<T> {
 
     /// The configured poll time.
     pub(crate) fn poll(&self) -> Duration {
-        Duration::from_secs(self.surroundings.config.poll_seconds)
+        Duration::from_secs_f64(self.surroundings.config.poll_seconds)
     }
 
     /// Puts interrupted operations right, the first time it is called, and again after a job broke off.

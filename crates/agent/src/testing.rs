@@ -165,7 +165,7 @@ impl World {
                 reload: vec!["reload".to_owned()],
                 ..Profile::named("site")
             }],
-            poll_seconds: 7,
+            poll_seconds: 7.0,
         }
     }
 

@@ -1,15 +1,19 @@
-//! Kill points: tests end the process just before or just after the n-th commit, instead of hoping to hit a moment.
+//! Kill points: tests end the process just before or just after a chosen commit, instead of hoping to hit a moment.
 //!
-//! Only in builds with the feature `killpoints`. `CHANCERY_COMMIT_LOG=FILE` writes a line for each moment reached;
-//! `CHANCERY_KILL_AT_COMMIT=N` aborts at the N-th (counted from 1) since [`arm`] or since the start.
+//! Only in builds with the feature `killpoints`. `CHANCERY_COMMIT_LOG=FILE` writes a line `NUMBER MOMENT NAME` for each
+//! moment reached. `CHANCERY_KILL_AT_COMMIT=NUMBER` aborts at that one, counted from 1; `CHANCERY_KILL_AT_COMMIT=MOMENT
+//! NAME TIME` aborts when that write comes to that moment for that time, so that a choice made from the log of one run
+//! means the same in another, whatever else the server does in between. Moments before the file named by
+//! `CHANCERY_KILL_ARMED` exists are not counted: a test chooses where the story begins.
 
+use std::collections::HashMap;
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-static REACHED: AtomicU64 = AtomicU64::new(0);
+static REACHED: Mutex<Option<Reached>> = Mutex::new(None);
 
 /// On which side of a commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Moment {
     /// All statements ran; nothing is kept yet.
     BeforeCommit,
@@ -17,15 +21,30 @@ pub enum Moment {
     AfterCommit,
 }
 
-/// Counts a moment, and aborts when it is the chosen one. Moments before the file named by `CHANCERY_KILL_ARMED` exists are
-/// not counted, so that a test can choose where the story begins.
+#[derive(Default)]
+struct Reached {
+    count: u64,
+    of_each: HashMap<(String, Moment), u64>,
+}
+
+/// Counts a moment, and aborts when it is the chosen one.
 pub fn reached(name: &str, moment: Moment) {
     if let Some(armed) = std::env::var_os("CHANCERY_KILL_ARMED")
         && !std::path::Path::new(&armed).exists()
     {
         return;
     }
-    let count = REACHED.fetch_add(1, Ordering::SeqCst) + 1;
+    let (count, time) = {
+        let mut reached = REACHED.lock().unwrap_or_else(PoisonError::into_inner);
+        let reached = reached.get_or_insert_default();
+        reached.count += 1;
+        let time = reached
+            .of_each
+            .entry((name.to_owned(), moment))
+            .or_default();
+        *time += 1;
+        (reached.count, *time)
+    };
     if let Some(path) = std::env::var_os("CHANCERY_COMMIT_LOG")
         && let Ok(mut file) = std::fs::OpenOptions::new()
             .create(true)
@@ -35,10 +54,36 @@ pub fn reached(name: &str, moment: Moment) {
     {
         std::process::abort();
     }
-    let chosen = std::env::var("CHANCERY_KILL_AT_COMMIT")
-        .ok()
-        .and_then(|text| text.parse::<u64>().ok());
-    if chosen == Some(count) {
+    if let Ok(chosen) = std::env::var("CHANCERY_KILL_AT_COMMIT")
+        && is_chosen(&chosen, count, &format!("{moment:?} {name} {time}"))
+    {
         std::process::abort();
+    }
+}
+
+fn is_chosen(chosen: &str, count: u64, this: &str) -> bool {
+    chosen.parse() == Ok(count) || chosen == this
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_chosen;
+
+    #[test]
+    fn a_moment_is_chosen_by_its_number_or_by_its_name() {
+        assert!(is_chosen("7", 7, "AfterCommit jobs.done 2"));
+        assert!(is_chosen(
+            "AfterCommit jobs.done 2",
+            7,
+            "AfterCommit jobs.done 2"
+        ));
+        for other in [
+            "",
+            "70",
+            "AfterCommit jobs.done 1",
+            "BeforeCommit jobs.done 2",
+        ] {
+            assert!(!is_chosen(other, 7, "AfterCommit jobs.done 2"), "{other}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Kill points: the process aborts just before its n-th file operation, so that tests can try every one.
 //!
 //! `CHANCERY_KILL_AT_FILE_STEP=n` chooses n, counted from 1 over the whole process;
-//! `CHANCERY_FILE_STEP_LOG=path` appends a line `n name path` for each step. Not compiled into a normal build.
+//! `CHANCERY_FILE_STEP_LOG=path` appends a line `n name path` for each step. Steps before the file named by
+//! `CHANCERY_KILL_ARMED` exists are not counted. Not compiled into a normal build.
 
 use std::{
     env,
@@ -15,6 +16,9 @@ static STEPS: AtomicU64 = AtomicU64::new(0);
 
 /// Counts one step; does not return from the chosen one.
 pub(crate) fn step(name: &str, path: &Path) {
+    if env::var_os("CHANCERY_KILL_ARMED").is_some_and(|armed| !Path::new(&armed).exists()) {
+        return;
+    }
     let number = STEPS.fetch_add(1, Ordering::SeqCst) + 1;
     if let Some(log) = env::var_os("CHANCERY_FILE_STEP_LOG") {
         // A log that cannot be written is the test's problem, and its assertion will say so.
