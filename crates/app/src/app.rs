@@ -82,6 +82,9 @@ pub enum StartError {
     /// The key ring is not the one that this database's secrets are sealed with.
     #[error("the sealing key does not fit this database: {0}")]
     SealingKey(String),
+    /// The database was never set up, and this is not the moment to do it.
+    #[error("the database holds no installation of Chancery")]
+    Empty,
     /// The first start could not set up authorities, roles or types.
     #[error("first start: {0}")]
     FirstStart(#[from] crate::Error),

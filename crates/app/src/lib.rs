@@ -15,6 +15,7 @@ mod enrollment;
 mod error;
 mod openapi;
 mod orchestrator_jobs;
+pub mod sealing;
 pub mod security;
 mod start;
 mod status;

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use db::tables::{role_permissions, roles, settings};
-use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue, ConnectionTrait, EntityTrait};
+use secrets::Sealed;
 
 use crate::app::{App, StartError};
 use crate::cx::Cx;
 use crate::error::Error;
 
 /// The setting that says which sealing key this database belongs to: a sealed constant.
-const SEAL_CHECK: &str = "seal_check";
+pub(crate) const SEAL_CHECK: &str = "seal_check";
 const SEAL_CHECK_TEXT: &str = "chancery";
 
 /// The role that may do everything. It cannot be changed or deleted.
@@ -18,12 +19,8 @@ pub const ADMINISTRATOR_ROLE: &str = "Administrator";
 
 /// Sets up what is missing and checks that the key ring is this database's. Safe when two servers start at once.
 pub(crate) async fn set_up(app: &Arc<App>) -> Result<(), StartError> {
-    let found = settings::Entity::find_by_id(SEAL_CHECK)
-        .one(app.db.read())
-        .await
-        .map_err(Error::from)?;
-    if let Some(row) = found {
-        return check_seal(app, &row.value);
+    if seal_check(app.db.read()).await?.is_some() {
+        return check_seal(app.db.read(), &app.keyring()).await;
     }
     let cx = Cx::system(Arc::clone(app), "first start");
     let prepared = crate::authorities::prepare_first(&cx)?;
@@ -54,30 +51,44 @@ pub(crate) async fn set_up(app: &Arc<App>) -> Result<(), StartError> {
     match first {
         Ok(()) => Ok(()),
         Err(error) => {
-            let found = settings::Entity::find_by_id(SEAL_CHECK)
-                .one(app.db.read())
-                .await
-                .map_err(Error::from)?;
-            found.map_or(Err(error.into()), |row| check_seal(app, &row.value))
+            if seal_check(app.db.read()).await?.is_none() {
+                return Err(error.into());
+            }
+            check_seal(app.db.read(), &app.keyring()).await
         }
     }
 }
 
-fn check_seal(app: &App, value: &str) -> Result<(), StartError> {
-    let opened = hex::decode(value)
-        .map_err(|error| error.to_string())
-        .and_then(|octets| secrets::Sealed::from_bytes(octets).map_err(|error| error.to_string()))
-        .and_then(|sealed| {
-            app.keyring()
-                .open(SEAL_CHECK, &sealed)
-                .map_err(|error| error.to_string())
-        });
-    match opened {
+/// The sealed constant that says which keys this database belongs to; none in one that was never set up.
+///
+/// # Errors
+/// Those of the database, and a constant that is damaged.
+pub(crate) async fn seal_check(connection: &impl ConnectionTrait) -> Result<Option<Sealed>, Error> {
+    let found = settings::Entity::find_by_id(SEAL_CHECK)
+        .one(connection)
+        .await?;
+    let octets = found
+        .map(|row| hex::decode(row.value))
+        .transpose()
+        .map_err(Error::internal)?;
+    Ok(octets.map(Sealed::from_bytes).transpose()?)
+}
+
+/// Refuses keys that are not this database's.
+///
+/// # Errors
+/// [`StartError::SealingKey`], and those of the database.
+pub(crate) async fn check_seal(
+    connection: &impl ConnectionTrait,
+    ring: &secrets::KeyRing,
+) -> Result<(), StartError> {
+    let sealed = seal_check(connection).await?.ok_or(StartError::Empty)?;
+    match ring.open(SEAL_CHECK, &sealed) {
         Ok(secret) if secret.expose() == SEAL_CHECK_TEXT.as_bytes() => Ok(()),
         Ok(_) => Err(StartError::SealingKey(
             "the check value is another one".into(),
         )),
-        Err(reason) => Err(StartError::SealingKey(reason)),
+        Err(reason) => Err(StartError::SealingKey(reason.to_string())),
     }
 }
 
