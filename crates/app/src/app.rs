@@ -132,6 +132,7 @@ impl App {
             routes: OnceLock::new(),
         });
         start::set_up(&app).await?;
+        authorities::fill(&app).await?;
         Ok(app)
     }
 

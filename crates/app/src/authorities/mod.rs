@@ -1,30 +1,39 @@
-//! `/authorities`.
+//! `/CertificateAuthority`, and the authorities themselves: their keys, their certificates, what they issue.
+
+mod first;
+mod issuing;
+mod list;
+mod memory;
 
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) use first::{FirstAuthorities, create_first, prepare_first};
+pub(crate) use issuing::{agents_authority, issue_server_certificate, issuer, order, trust_anchors};
+pub(crate) use list::CONFIGURATION_TENANT;
+pub(crate) use memory::{IssuerCache, KnownAuthority, all, fill};
+
+/// What an authority is for: signs other authorities.
+pub(crate) const PURPOSE_ROOT: &str = "root";
+/// What an authority is for: issues what people and programs enroll.
+pub(crate) const PURPOSE_ISSUING: &str = "issuing";
+/// What an authority is for: issues the certificates by which agents are known. A root of its own, so that nothing that is
+/// enrolled elsewhere can pass for an agent.
+pub(crate) const PURPOSE_AGENTS: &str = "agents";
 
 /// The slice's operations.
 pub(crate) fn routes() -> OpenApiRouter {
-    OpenApiRouter::new()
+    OpenApiRouter::new().routes(routes!(list::list)).routes(routes!(list::get))
 }
 
-/// Issuers whose key was unsealed once, by authority id: unsealing and parsing for every certificate would cost more than
-/// signing.
-#[derive(Default)]
-pub(crate) struct IssuerCache(
-    std::sync::RwLock<std::collections::HashMap<i64, std::sync::Arc<pki::Issuer>>>,
-);
-
-/// The first authorities, made before the transaction that stores them: key generation takes time.
-pub(crate) struct FirstAuthorities;
-
-pub(crate) fn prepare_first(_cx: &crate::cx::Cx) -> Result<FirstAuthorities, crate::error::Error> {
-    Ok(FirstAuthorities)
-}
-
-pub(crate) async fn create_first(
-    _tx: &db::Tx,
-    _cx: &crate::cx::Cx,
-    _first: FirstAuthorities,
-) -> Result<(), crate::error::Error> {
-    Ok(())
+/// What a caller is told when an authority gave no certificate.
+pub(crate) fn refusal(error: ca::Error) -> crate::error::Error {
+    use crate::error::{Error, Kind};
+    match error {
+        ca::Error::Refused(reasons) => {
+            Error::new(Kind::AuthorityRefused, format!("The certificate authority refused: {}.", reasons.join("; ")))
+        }
+        ca::Error::Malformed(reason) => Error::bad_request(format!("The certificate cannot be made: {reason}.")),
+        other => Error::internal(other),
+    }
 }
