@@ -124,18 +124,14 @@ async fn store(
     let key = authorities::ActiveModel {
         id: ActiveValue::Unchanged(row.id),
         sealed_key: ActiveValue::Set(Some(sealed.into_bytes())),
-        ..authorities::ActiveModel::default()
+        ..<authorities::ActiveModel as Default>::default()
     };
     authorities::Entity::update(key).exec(tx).await?;
     let origin = Origin {
-        authority_id: parent_id,
-        template_id: None,
-        request_id: None,
-        requester: None,
-        owner_role_id: None,
-        metadata: &[],
-        private_key: None,
+        // A root signs itself.
+        authority_id: parent_id.or(Some(row.id)),
         history: Some(("Created", format!("Certificate of the authority {host_name}\\{logical_name}"))),
+        ..Origin::default()
     };
     certificates::record(tx, cx, issuer.certificate(), &origin).await?;
     let message = format!("{purpose} authority created");

@@ -94,13 +94,9 @@ pub async fn issue_server_certificate(
                 let requester = cx.caller_name();
                 let origin = Origin {
                     authority_id: Some(authority_id),
-                    template_id: None,
-                    request_id: None,
                     requester: Some(&requester),
-                    owner_role_id: None,
-                    metadata: &[],
-                    private_key: None,
                     history: Some(("Enrolled", "Certificate of this server's own listener".into())),
+                    ..Origin::default()
                 };
                 certificates::record(tx, &cx, &certificate, &origin).await?;
                 let message = "certificate for the server's own listener issued";

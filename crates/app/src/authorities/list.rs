@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use db::tables::authorities;
-use sea_orm::sea_query::{Expr, ExprTrait, Func};
-use sea_orm::{ColumnTrait, EntityTrait};
+use sea_orm::sea_query::{Expr, Func};
+use sea_orm::EntityTrait;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -42,7 +42,7 @@ const FIELDS: &[Field] = &[
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = CertificateAuthorityResponse)]
-struct AuthorityResponse {
+pub(crate) struct AuthorityResponse {
     id: i64,
     /// After the backslash.
     logical_name: String,
@@ -98,7 +98,7 @@ struct AuthorityResponse {
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = CertificateAuthoritySecret)]
-struct AuthoritySecret {
+pub(crate) struct AuthoritySecret {
     secret_value: Option<String>,
     parameters: BTreeMap<String, String>,
     provider: Option<i32>,
@@ -109,7 +109,7 @@ struct AuthoritySecret {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = CertificateAuthorityAuthCertificate)]
-struct AuthCertificate {
+pub(crate) struct AuthCertificate {
     #[serde(rename = "IssuedDN")]
     issued_dn: String,
     #[serde(rename = "IssuerDN")]
@@ -122,7 +122,7 @@ struct AuthCertificate {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = CertificateAuthorityScheduledTask)]
-struct ScheduledTask {
+pub(crate) struct ScheduledTask {
     id: i64,
     certificate_authority_id: i64,
     schedule: Option<String>,

@@ -8,7 +8,7 @@ mod memory;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use first::{FirstAuthorities, create_first, prepare_first};
+pub(crate) use first::{create_first, prepare_first};
 pub(crate) use issuing::{agents_authority, issue_server_certificate, issuer, order, trust_anchors};
 pub(crate) use list::CONFIGURATION_TENANT;
 pub(crate) use memory::{IssuerCache, KnownAuthority, all, fill};
