@@ -21,7 +21,9 @@ pub enum Error {
 impl From<pki::Error> for Error {
     fn from(error: pki::Error) -> Self {
         match error {
-            pki::Error::Refused { findings } => Self::Refused(findings.iter().map(ToString::to_string).collect()),
+            pki::Error::Refused { findings } => {
+                Self::Refused(findings.iter().map(ToString::to_string).collect())
+            }
             pki::Error::Crypto(reason) => Self::Failed(reason),
             other => Self::Malformed(other.to_string()),
         }

@@ -35,9 +35,20 @@ pub(crate) fn prepare_first(cx: &Cx) -> Result<FirstAuthorities, Error> {
     let (begin, now) = (cx.now() - BACKDATING_MS, cx.now());
     // Installations have names of their own, so that their roots can stand side by side in one trust store.
     let installation = cx.guid().simple().to_string()[..8].to_uppercase();
-    let root = root(cx, &format!("CN=Chancery Root CA,O=Chancery {installation}"), KeySpec::EcP384, begin, now + ROOT_YEARS * YEAR_MS)?;
-    let agents =
-        self::root(cx, &format!("CN=Chancery Agents CA,O=Chancery {installation}"), KeySpec::EcP256, begin, now + AGENTS_YEARS * YEAR_MS)?;
+    let root = root(
+        cx,
+        &format!("CN=Chancery Root CA,O=Chancery {installation}"),
+        KeySpec::EcP384,
+        begin,
+        now + ROOT_YEARS * YEAR_MS,
+    )?;
+    let agents = self::root(
+        cx,
+        &format!("CN=Chancery Agents CA,O=Chancery {installation}"),
+        KeySpec::EcP256,
+        begin,
+        now + AGENTS_YEARS * YEAR_MS,
+    )?;
     let issuing = {
         let key = PrivateKey::generate(KeySpec::EcP256).map_err(Error::internal)?;
         let name = format!("CN=Chancery Issuing CA,O=Chancery {installation}");
@@ -53,18 +64,39 @@ pub(crate) fn prepare_first(cx: &Cx) -> Result<FirstAuthorities, Error> {
         };
         let linted = root
             .0
-            .prepare(subject, &profile, serial(cx), begin, now + ISSUING_YEARS * YEAR_MS)
+            .prepare(
+                subject,
+                &profile,
+                serial(cx),
+                begin,
+                now + ISSUING_YEARS * YEAR_MS,
+            )
             .map_err(Error::internal)?;
         let certificate = linted.sign(&root.0).map_err(Error::internal)?;
-        (Issuer::new(certificate, key.clone()).map_err(Error::internal)?, key)
+        (
+            Issuer::new(certificate, key.clone()).map_err(Error::internal)?,
+            key,
+        )
     };
-    Ok(FirstAuthorities { host_name: host_name(cx), root, issuing, agents })
+    Ok(FirstAuthorities {
+        host_name: host_name(cx),
+        root,
+        issuing,
+        agents,
+    })
 }
 
-fn root(cx: &Cx, name: &str, spec: KeySpec, begin: i64, end: i64) -> Result<(Issuer, PrivateKey), Error> {
+fn root(
+    cx: &Cx,
+    name: &str,
+    spec: KeySpec,
+    begin: i64,
+    end: i64,
+) -> Result<(Issuer, PrivateKey), Error> {
     let key = PrivateKey::generate(spec).map_err(Error::internal)?;
     let name = DistinguishedName::parse(name).map_err(Error::internal)?;
-    let issuer = Issuer::self_signed_root(&name, key.clone(), begin, end, &serial(cx)).map_err(Error::internal)?;
+    let issuer = Issuer::self_signed_root(&name, key.clone(), begin, end, &serial(cx))
+        .map_err(Error::internal)?;
     Ok((issuer, key))
 }
 
@@ -81,18 +113,58 @@ fn host_name(cx: &Cx) -> String {
         Some(address) => address.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),
     };
-    if host.is_empty() { "localhost".into() } else { host.to_lowercase() }
+    if host.is_empty() {
+        "localhost".into()
+    } else {
+        host.to_lowercase()
+    }
 }
 
 /// Stores the first authorities, keys sealed, and puts their certificates into the inventory, where chains are built from.
 ///
 /// # Errors
 /// Those of the database and of sealing.
-pub(crate) async fn create_first(tx: &db::Tx, cx: &Cx, first: FirstAuthorities) -> Result<(), Error> {
-    let FirstAuthorities { host_name, root, issuing, agents } = first;
-    let root_id = store(tx, cx, &host_name, "Chancery-Root-CA", PURPOSE_ROOT, None, &root).await?;
-    store(tx, cx, &host_name, "Chancery-Issuing-CA", PURPOSE_ISSUING, Some(root_id), &issuing).await?;
-    store(tx, cx, &host_name, "Chancery-Agents-CA", PURPOSE_AGENTS, None, &agents).await?;
+pub(crate) async fn create_first(
+    tx: &db::Tx,
+    cx: &Cx,
+    first: FirstAuthorities,
+) -> Result<(), Error> {
+    let FirstAuthorities {
+        host_name,
+        root,
+        issuing,
+        agents,
+    } = first;
+    let root_id = store(
+        tx,
+        cx,
+        &host_name,
+        "Chancery-Root-CA",
+        PURPOSE_ROOT,
+        None,
+        &root,
+    )
+    .await?;
+    store(
+        tx,
+        cx,
+        &host_name,
+        "Chancery-Issuing-CA",
+        PURPOSE_ISSUING,
+        Some(root_id),
+        &issuing,
+    )
+    .await?;
+    store(
+        tx,
+        cx,
+        &host_name,
+        "Chancery-Agents-CA",
+        PURPOSE_AGENTS,
+        None,
+        &agents,
+    )
+    .await?;
     Ok(())
 }
 
@@ -130,11 +202,24 @@ async fn store(
     let origin = Origin {
         // A root signs itself.
         authority_id: parent_id.or(Some(row.id)),
-        history: Some(("Created", format!("Certificate of the authority {host_name}\\{logical_name}"))),
+        history: Some((
+            "Created",
+            format!("Certificate of the authority {host_name}\\{logical_name}"),
+        )),
         ..Origin::default()
     };
     certificates::record(tx, cx, issuer.certificate(), &origin).await?;
     let message = format!("{purpose} authority created");
-    audit::record(tx, cx, Entry::new(Operation::Created, Category::CertificateAuthority, logical_name, message)).await?;
+    audit::record(
+        tx,
+        cx,
+        Entry::new(
+            Operation::Created,
+            Category::CertificateAuthority,
+            logical_name,
+            message,
+        ),
+    )
+    .await?;
     Ok(row.id)
 }

@@ -24,7 +24,10 @@ const DIGITAL_SIGNATURE_AND_KEY_ENCIPHERMENT: u16 = 128 | 32;
 /// 404 when there is none, and those of the database.
 pub(crate) async fn issuer(app: &App, authority_id: i64) -> Result<Arc<Issuer>, Error> {
     let found = |known: &[Arc<KnownAuthority>]| {
-        known.iter().find(|authority| authority.id == authority_id).map(|authority| Arc::clone(&authority.issuer))
+        known
+            .iter()
+            .find(|authority| authority.id == authority_id)
+            .map(|authority| Arc::clone(&authority.issuer))
     };
     if let Some(issuer) = found(&all(app).await?) {
         return Ok(issuer);
@@ -46,14 +49,21 @@ pub async fn trust_anchors(app: &App) -> Result<Vec<Vec<u8>>, Error> {
 /// Those of the database.
 pub async fn agents_authority(app: &App) -> Result<(i64, Arc<Issuer>), Error> {
     let known = all(app).await?;
-    let found = known.iter().find(|authority| authority.purpose == PURPOSE_AGENTS && authority.enabled);
+    let found = known
+        .iter()
+        .find(|authority| authority.purpose == PURPOSE_AGENTS && authority.enabled);
     let found = found.ok_or_else(|| Error::internal("there is no authority for agents"))?;
     Ok((found.id, Arc::clone(&found.issuer)))
 }
 
 /// An order at the clock and with the randomness of `cx`.
 pub(crate) fn order(cx: &Cx, subject: Subject, profile: ca::Profile) -> ca::Order {
-    ca::Order { subject, profile, serial: Serial::from_random(&cx.app().randomness.octets()), now_ms: cx.now() }
+    ca::Order {
+        subject,
+        profile,
+        serial: Serial::from_random(&cx.app().randomness.octets()),
+        now_ms: cx.now(),
+    }
 }
 
 /// A certificate for this server's own listener, leaf first up to the root. The first name is its common name.
@@ -66,13 +76,19 @@ pub async fn issue_server_certificate(
     spki_der: &[u8],
 ) -> Result<Vec<Certificate>, Error> {
     let known = all(cx.app()).await?;
-    let authority = known.iter().find(|authority| authority.purpose == PURPOSE_ISSUING && authority.enabled);
-    let authority = authority.ok_or_else(|| Error::internal("there is no authority that issues"))?;
+    let authority = known
+        .iter()
+        .find(|authority| authority.purpose == PURPOSE_ISSUING && authority.enabled);
+    let authority =
+        authority.ok_or_else(|| Error::internal("there is no authority that issues"))?;
     // A common name has 64 characters at most (RFC 5280 Appendix A.1); longer names stand among the alternative ones only.
-    let common_name = names.first().filter(|name| name.value.chars().count() <= 64);
+    let common_name = names
+        .first()
+        .filter(|name| name.value.chars().count() <= 64);
     let subject = Subject {
         name: match common_name {
-            Some(name) => DistinguishedName::parse(&format!("CN={}", escape(&name.value))).map_err(|error| super::refusal(error.into()))?,
+            Some(name) => DistinguishedName::parse(&format!("CN={}", escape(&name.value)))
+                .map_err(|error| super::refusal(error.into()))?,
             None => DistinguishedName::default(),
         },
         sans: names.to_vec(),
@@ -83,7 +99,10 @@ pub async fn issue_server_certificate(
         extended_key_usages: vec![SERVER_AUTHENTICATION.into()],
         validity_days: SERVER_CERTIFICATE_DAYS,
     };
-    let certificate = authority.connector.issue(order(cx, subject, profile)).map_err(super::refusal)?;
+    let certificate = authority
+        .connector
+        .issue(order(cx, subject, profile))
+        .map_err(super::refusal)?;
     let mut chain = vec![certificate.clone()];
     chain.extend_from_slice(authority.connector.chain());
     let (cx, authority_id) = (cx.clone(), authority.id);
@@ -95,12 +114,25 @@ pub async fn issue_server_certificate(
                 let origin = Origin {
                     authority_id: Some(authority_id),
                     requester: Some(&requester),
-                    history: Some(("Enrolled", "Certificate of this server's own listener".into())),
+                    history: Some((
+                        "Enrolled",
+                        "Certificate of this server's own listener".into(),
+                    )),
                     ..Origin::default()
                 };
                 certificates::record(tx, &cx, &certificate, &origin).await?;
                 let message = "certificate for the server's own listener issued";
-                audit::record(tx, &cx, Entry::new(Operation::Created, Category::Certificate, certificate.subject(), message)).await
+                audit::record(
+                    tx,
+                    &cx,
+                    Entry::new(
+                        Operation::Created,
+                        Category::Certificate,
+                        certificate.subject(),
+                        message,
+                    ),
+                )
+                .await
             })
         })
         .await?;
@@ -113,7 +145,10 @@ pub(crate) fn escape(value: &str) -> String {
     let last = value.chars().count().saturating_sub(1);
     for (index, character) in value.chars().enumerate() {
         let special = matches!(character, ',' | '+' | '"' | '\\' | '<' | '>' | ';' | '=');
-        if special || index == 0 && character == '#' || character == ' ' && (index == 0 || index == last) {
+        if special
+            || index == 0 && character == '#'
+            || character == ' ' && (index == 0 || index == last)
+        {
             escaped.push('\\');
         }
         escaped.push(character);
@@ -122,8 +157,12 @@ pub(crate) fn escape(value: &str) -> String {
 }
 
 fn certificates_of(known: &[Arc<KnownAuthority>], purpose: &str) -> Vec<Vec<u8>> {
-    let of_purpose = known.iter().filter(|authority| authority.purpose == purpose);
-    of_purpose.map(|authority| authority.issuer.certificate().der().to_vec()).collect()
+    let of_purpose = known
+        .iter()
+        .filter(|authority| authority.purpose == purpose);
+    of_purpose
+        .map(|authority| authority.issuer.certificate().der().to_vec())
+        .collect()
 }
 
 impl App {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use db::tables::authorities;
-use sea_orm::sea_query::{Expr, Func};
 use sea_orm::EntityTrait;
+use sea_orm::sea_query::{Expr, Func};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -26,15 +26,28 @@ const HTTPS: i32 = 1;
 const ALL_ENROLLMENT_TYPES: i32 = 1 | 2;
 
 const fn unsortable(field: Field) -> Field {
-    Field { sortable: false, ..field }
+    Field {
+        sortable: false,
+        ..field
+    }
 }
 
 const FIELDS: &[Field] = &[
-    field("Id", FieldKind::Integer(&[]), || Expr::col(authorities::Column::Id)),
-    field("LogicalName", FieldKind::Folded, || Func::lower(Expr::col(authorities::Column::LogicalName)).into()),
-    field("HostName", FieldKind::Folded, || Func::lower(Expr::col(authorities::Column::HostName)).into()),
-    unsortable(field("ConfigurationTenant", FieldKind::Folded, || Expr::val(db::fold(CONFIGURATION_TENANT)))),
-    unsortable(field("ForestRoot", FieldKind::Folded, || Expr::val(db::fold(CONFIGURATION_TENANT)))),
+    field("Id", FieldKind::Integer(&[]), || {
+        Expr::col(authorities::Column::Id)
+    }),
+    field("LogicalName", FieldKind::Folded, || {
+        Func::lower(Expr::col(authorities::Column::LogicalName)).into()
+    }),
+    field("HostName", FieldKind::Folded, || {
+        Func::lower(Expr::col(authorities::Column::HostName)).into()
+    }),
+    unsortable(field("ConfigurationTenant", FieldKind::Folded, || {
+        Expr::val(db::fold(CONFIGURATION_TENANT))
+    })),
+    unsortable(field("ForestRoot", FieldKind::Folded, || {
+        Expr::val(db::fold(CONFIGURATION_TENANT))
+    })),
     unsortable(field("Agent", FieldKind::Guid, || Expr::val(None::<Uuid>))),
 ];
 
@@ -177,17 +190,33 @@ impl From<authorities::Model> for AuthorityResponse {
 
 /// The certificate authorities.
 #[utoipa::path(get, path = "/CertificateAuthority", tag = "CertificateAuthority", params(Paging), responses((status = 200, body = Vec<AuthorityResponse>, description = "A page of them; `X-Total-Count` says how many there are")), extensions(("x-permissions" = json!(["/certificate_authorities/read/"]))))]
-pub(super) async fn list(cx: Cx, Query(paging): Query<Paging>) -> Result<List<AuthorityResponse>, Error> {
+pub(super) async fn list(
+    cx: Cx,
+    Query(paging): Query<Paging>,
+) -> Result<List<AuthorityResponse>, Error> {
     cx.authorize(Permission::AuthoritiesRead)?;
-    let (rows, total) = page(&cx, authorities::Entity::find(), &paging, FIELDS, "Id", authorities::Column::Id).await?;
-    Ok(List { items: rows.into_iter().map(Into::into).collect(), total })
+    let (rows, total) = page(
+        &cx,
+        authorities::Entity::find(),
+        &paging,
+        FIELDS,
+        "Id",
+        authorities::Column::Id,
+    )
+    .await?;
+    Ok(List {
+        items: rows.into_iter().map(Into::into).collect(),
+        total,
+    })
 }
 
 /// One certificate authority.
 #[utoipa::path(get, path = "/CertificateAuthority/{id}", tag = "CertificateAuthority", params(("id" = i64, Path, description = "Its id")), responses((status = 200, body = AuthorityResponse, description = "It")), extensions(("x-permissions" = json!(["/certificate_authorities/read/"]))))]
 pub(super) async fn get(cx: Cx, PathId(id): PathId<i64>) -> Result<Json<AuthorityResponse>, Error> {
     cx.authorize(Permission::AuthoritiesRead)?;
-    let row = authorities::Entity::find_by_id(id).one(cx.db().read()).await?;
+    let row = authorities::Entity::find_by_id(id)
+        .one(cx.db().read())
+        .await?;
     let row = row.ok_or_else(|| Error::not_found("certificate authority", id))?;
     Ok(Json(row.into()))
 }

@@ -46,7 +46,11 @@ impl IssuerCache {
 /// Those of the database, and a key that cannot be unsealed.
 pub(crate) async fn all(app: &App) -> Result<Arc<Vec<Arc<KnownAuthority>>>, Error> {
     let known = app.issuers.known();
-    if known.is_empty() { fill(app).await } else { Ok(known) }
+    if known.is_empty() {
+        fill(app).await
+    } else {
+        Ok(known)
+    }
 }
 
 /// Reads the authorities into memory.
@@ -54,13 +58,21 @@ pub(crate) async fn all(app: &App) -> Result<Arc<Vec<Arc<KnownAuthority>>>, Erro
 /// # Errors
 /// Those of the database, and a key that cannot be unsealed.
 pub(crate) async fn fill(app: &App) -> Result<Arc<Vec<Arc<KnownAuthority>>>, Error> {
-    let rows = authorities::Entity::find().order_by_asc(authorities::Column::Id).all(app.db.read()).await?;
-    let pool: Vec<pki::Certificate> =
-        rows.iter().map(|row| pki::Certificate::from_der(&row.certificate)).collect::<Result<_, _>>().map_err(Error::internal)?;
+    let rows = authorities::Entity::find()
+        .order_by_asc(authorities::Column::Id)
+        .all(app.db.read())
+        .await?;
+    let pool: Vec<pki::Certificate> = rows
+        .iter()
+        .map(|row| pki::Certificate::from_der(&row.certificate))
+        .collect::<Result<_, _>>()
+        .map_err(Error::internal)?;
     let keyring = app.keyring();
     let mut known = Vec::with_capacity(rows.len());
     for (row, certificate) in rows.into_iter().zip(&pool) {
-        let Some(sealed) = row.sealed_key else { continue };
+        let Some(sealed) = row.sealed_key else {
+            continue;
+        };
         let key = keyring.open(&aad(row.id), &secrets::Sealed::from_bytes(sealed)?)?;
         let key = pki::PrivateKey::from_pkcs8_der(key.expose()).map_err(Error::internal)?;
         let issuer = pki::Issuer::new(certificate.clone(), key).map_err(Error::internal)?;
@@ -76,7 +88,10 @@ pub(crate) async fn fill(app: &App) -> Result<Arc<Vec<Arc<KnownAuthority>>>, Err
         }));
     }
     let known = Arc::new(known);
-    *app.issuers.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&known);
+    *app.issuers
+        .0
+        .write()
+        .unwrap_or_else(PoisonError::into_inner) = Arc::clone(&known);
     Ok(known)
 }
 

@@ -9,7 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use first::{create_first, prepare_first};
-pub(crate) use issuing::{agents_authority, issue_server_certificate, issuer, order, trust_anchors};
+pub(crate) use issuing::{
+    agents_authority, issue_server_certificate, issuer, order, trust_anchors,
+};
 pub(crate) use list::CONFIGURATION_TENANT;
 pub(crate) use memory::{IssuerCache, KnownAuthority, all, fill};
 
@@ -23,17 +25,22 @@ pub(crate) const PURPOSE_AGENTS: &str = "agents";
 
 /// The slice's operations.
 pub(crate) fn routes() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(list::list)).routes(routes!(list::get))
+    OpenApiRouter::new()
+        .routes(routes!(list::list))
+        .routes(routes!(list::get))
 }
 
 /// What a caller is told when an authority gave no certificate.
 pub(crate) fn refusal(error: ca::Error) -> crate::error::Error {
     use crate::error::{Error, Kind};
     match error {
-        ca::Error::Refused(reasons) => {
-            Error::new(Kind::AuthorityRefused, format!("The certificate authority refused: {}.", reasons.join("; ")))
+        ca::Error::Refused(reasons) => Error::new(
+            Kind::AuthorityRefused,
+            format!("The certificate authority refused: {}.", reasons.join("; ")),
+        ),
+        ca::Error::Malformed(reason) => {
+            Error::bad_request(format!("The certificate cannot be made: {reason}."))
         }
-        ca::Error::Malformed(reason) => Error::bad_request(format!("The certificate cannot be made: {reason}.")),
         other => Error::internal(other),
     }
 }

@@ -72,7 +72,9 @@ pub(crate) async fn create_first(tx: &db::Tx, cx: &Cx) -> Result<(), Error> {
             key_type: ActiveValue::Set(shipped.key.0.into()),
             key_size: ActiveValue::Set(shipped.key.1.into()),
             key_usage: ActiveValue::Set(KEY_USAGE),
-            extended_key_usages: ActiveValue::Set(serde_json::to_string(shipped.extended_key_usages)?),
+            extended_key_usages: ActiveValue::Set(serde_json::to_string(
+                shipped.extended_key_usages,
+            )?),
             validity_days: ActiveValue::Set(VALIDITY_DAYS),
             key_retention: ActiveValue::Set("Indefinite".into()),
             key_retention_days: ActiveValue::Set(None),
@@ -83,8 +85,20 @@ pub(crate) async fn create_first(tx: &db::Tx, cx: &Cx) -> Result<(), Error> {
             settings: ActiveValue::Set("{}".into()),
             changed_at: ActiveValue::Set(cx.now()),
         };
-        templates::Entity::insert(row).exec_without_returning(tx).await?;
-        audit::record(tx, cx, Entry::new(Operation::Created, Category::Template, shipped.name, "template created")).await?;
+        templates::Entity::insert(row)
+            .exec_without_returning(tx)
+            .await?;
+        audit::record(
+            tx,
+            cx,
+            Entry::new(
+                Operation::Created,
+                Category::Template,
+                shipped.name,
+                "template created",
+            ),
+        )
+        .await?;
     }
     Ok(())
 }

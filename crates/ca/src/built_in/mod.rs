@@ -7,7 +7,11 @@ use crate::{Error, Order, Profile, Result};
 pub const CONNECTOR: Connector = Connector {
     name: "built_in",
     description: "An authority of this server itself.",
-    capabilities: Capabilities { issues: true, answers_at_once: true, manager_approval_outside: true },
+    capabilities: Capabilities {
+        issues: true,
+        answers_at_once: true,
+        manager_approval_outside: true,
+    },
 };
 
 /// How far certificates reach into the past, in milliseconds: clocks of clients may be behind ours.
@@ -45,9 +49,12 @@ impl Authority for BuiltIn {
     }
 
     fn issue(&self, order: Order) -> Result<pki::Certificate> {
-        let (not_before, not_after) = validity(&order.profile, order.now_ms, self.issuer.certificate())?;
+        let (not_before, not_after) =
+            validity(&order.profile, order.now_ms, self.issuer.certificate())?;
         let profile = certificate_profile(order.profile);
-        let linted = self.issuer.prepare(order.subject, &profile, order.serial, not_before, not_after)?;
+        let linted =
+            self.issuer
+                .prepare(order.subject, &profile, order.serial, not_before, not_after)?;
         Ok(linted.sign(&self.issuer)?)
     }
 }
@@ -55,15 +62,24 @@ impl Authority for BuiltIn {
 /// When a certificate begins and ends: no earlier and no later than its issuer.
 fn validity(profile: &Profile, now_ms: i64, issuer: &pki::Certificate) -> Result<(i64, i64)> {
     if now_ms >= issuer.not_after() {
-        return Err(Error::Refused(vec!["the authority's own certificate has expired".into()]));
+        return Err(Error::Refused(vec![
+            "the authority's own certificate has expired".into(),
+        ]));
     }
     if now_ms < issuer.not_before() {
-        return Err(Error::Refused(vec!["the authority's own certificate is not valid yet".into()]));
+        return Err(Error::Refused(vec![
+            "the authority's own certificate is not valid yet".into(),
+        ]));
     }
-    let not_before = now_ms.saturating_sub(BACKDATING_MS).max(issuer.not_before());
+    let not_before = now_ms
+        .saturating_sub(BACKDATING_MS)
+        .max(issuer.not_before());
     let life = profile.validity_days.max(1).saturating_mul(DAY_MS);
     // The last second belongs to the validity (RFC 5280 §4.1.2.5), so a life of one day ends one second earlier.
-    let not_after = now_ms.saturating_add(life).saturating_sub(1000).min(issuer.not_after());
+    let not_after = now_ms
+        .saturating_add(life)
+        .saturating_sub(1000)
+        .min(issuer.not_after());
     Ok((not_before, not_after))
 }
 
@@ -87,7 +103,10 @@ mod tests {
         let name = pki::DistinguishedName::parse("CN=Test CA").unwrap();
         let serial = pki::Serial::from_random(&[7; 16]);
         let end = NOW + life_days * DAY_MS;
-        BuiltIn::new(pki::Issuer::self_signed_root(&name, key, NOW - 1000, end, &serial).unwrap(), &[])
+        BuiltIn::new(
+            pki::Issuer::self_signed_root(&name, key, NOW - 1000, end, &serial).unwrap(),
+            &[],
+        )
     }
 
     fn order(subject: &str, names: &[&str], now_ms: i64) -> Order {
@@ -95,7 +114,10 @@ mod tests {
         Order {
             subject: pki::Subject {
                 name: pki::DistinguishedName::parse(subject).unwrap(),
-                sans: names.iter().map(|name| pki::SubjectAlternativeName::dns(*name)).collect(),
+                sans: names
+                    .iter()
+                    .map(|name| pki::SubjectAlternativeName::dns(*name))
+                    .collect(),
                 spki_der: key.spki_der(),
             },
             profile: Profile {
@@ -111,8 +133,12 @@ mod tests {
     #[test]
     fn issues_within_its_own_life() {
         let authority = authority(30);
-        let issued = authority.issue(order("CN=a.example", &["a.example"], NOW)).unwrap();
-        issued.verify_signed_by(authority.issuer().certificate()).unwrap();
+        let issued = authority
+            .issue(order("CN=a.example", &["a.example"], NOW))
+            .unwrap();
+        issued
+            .verify_signed_by(authority.issuer().certificate())
+            .unwrap();
         assert_eq!(issued.not_before(), NOW - 1000);
         assert_eq!(issued.not_after(), NOW + 30 * DAY_MS);
         assert_eq!(issued.key_usage(), 128);
@@ -122,7 +148,9 @@ mod tests {
 
     #[test]
     fn a_full_life_is_the_template_s() {
-        let issued = authority(3650).issue(order("CN=a.example", &["a.example"], NOW + DAY_MS)).unwrap();
+        let issued = authority(3650)
+            .issue(order("CN=a.example", &["a.example"], NOW + DAY_MS))
+            .unwrap();
         assert_eq!(issued.not_before(), NOW + DAY_MS - BACKDATING_MS);
         assert_eq!(issued.not_after(), NOW + 91 * DAY_MS - 1000);
     }
@@ -130,10 +158,22 @@ mod tests {
     #[test]
     fn refuses_with_reasons() {
         let refused = |result: Result<pki::Certificate>| matches!(result, Err(Error::Refused(reasons)) if !reasons.is_empty());
-        assert!(refused(authority(30).issue(order("CN=a.example", &["a.example"], NOW + 31 * DAY_MS))));
-        assert!(refused(authority(30).issue(order("CN=a.example", &["a.example"], NOW - DAY_MS))));
+        assert!(refused(authority(30).issue(order(
+            "CN=a.example",
+            &["a.example"],
+            NOW + 31 * DAY_MS
+        ))));
+        assert!(refused(authority(30).issue(order(
+            "CN=a.example",
+            &["a.example"],
+            NOW - DAY_MS
+        ))));
         assert!(refused(authority(30).issue(order("", &[], NOW))));
-        assert!(refused(authority(30).issue(order("CN=a", &["not a host name"], NOW))));
+        assert!(refused(authority(30).issue(order(
+            "CN=a",
+            &["not a host name"],
+            NOW
+        ))));
     }
 
     #[test]
