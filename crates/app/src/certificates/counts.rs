@@ -22,16 +22,17 @@ pub(crate) enum Kind {
     /// All but the revoked ones.
     NotRevoked,
     /// The revoked ones.
-    #[expect(dead_code, reason = "nothing revokes yet; the totals add them already")]
     Revoked,
 }
 
-const NAMES: [&str; 2] = ["certificates.not_revoked", "certificates.revoked"];
+impl Kind {
+    const ALL: [Self; 2] = [Self::NotRevoked, Self::Revoked];
 
-fn name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::NotRevoked => NAMES[0],
-        Kind::Revoked => NAMES[1],
+    fn name(self) -> &'static str {
+        match self {
+            Self::NotRevoked => "certificates.not_revoked",
+            Self::Revoked => "certificates.revoked",
+        }
     }
 }
 
@@ -57,7 +58,7 @@ pub(crate) async fn add(
     by: i64,
 ) -> Result<(), Error> {
     let row = counters::ActiveModel {
-        name: ActiveValue::Set(name(kind).into()),
+        name: ActiveValue::Set(kind.name().into()),
         shard: ActiveValue::Set(shard(id, not_after)),
         value: ActiveValue::Set(by),
     };
@@ -84,14 +85,14 @@ pub(crate) async fn total(
     include_expired: bool,
     now: i64,
 ) -> Result<u64, Error> {
-    let names = &NAMES[..if include_revoked { 2 } else { 1 }];
+    let kinds = &Kind::ALL[..if include_revoked { 2 } else { 1 }];
     let mut kept = counters::Entity::find()
         .select_only()
         .column_as(
             Expr::col(counters::Column::Value).sum().cast_as("BIGINT"),
             "total",
         )
-        .filter(counters::Column::Name.is_in(names.iter().copied()));
+        .filter(counters::Column::Name.is_in(kinds.iter().map(|kind| kind.name())));
     let mut today = 0;
     if !include_expired {
         let tomorrow = (day(now) + 1) * jobs::DAY_MS;

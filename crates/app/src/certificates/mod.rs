@@ -1,10 +1,29 @@
 //! `/Certificates`: the inventory.
 
 mod counts;
+mod download;
+mod fields;
+mod history;
+mod listing;
+mod owner;
 mod record;
 mod stored;
+mod wire;
 
+use axum::http::HeaderMap;
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::web::{Body, Json, List, NoContent, Paging, PathId, Query};
+use download::{Download, DownloadOutput, DownloadRequest, FormatHeader};
+use history::OperationOutput;
+use listing::{Details, Shown};
+use owner::{OwnerRequest, Through};
+use wire::{CertificateOutput, SingleCertificateOutput};
 
 pub(crate) use record::{Origin, record, record_seen};
 pub(crate) use stored::{add_history, chain, load, private_key};
@@ -12,4 +31,103 @@ pub(crate) use stored::{add_history, chain, load, private_key};
 /// The slice's operations.
 pub(crate) fn routes() -> OpenApiRouter {
     OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(history_of))
+        .routes(routes!(download_file))
+        .routes(routes!(change_owner))
+}
+
+/// A certificate collection, where one is accepted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "PascalCase")]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(
+    dead_code,
+    reason = "accepted, and of no weight before there are collections"
+)]
+struct Collection {
+    /// A certificate collection; 0 for none.
+    collection_id: Option<i64>,
+}
+
+/// Certificates of the inventory. Revoked and expired ones are left out unless asked for.
+#[utoipa::path(
+    get, path = "/Certificates", tag = "Certificate", params(Paging, Shown, Details),
+    responses((status = 200, body = Vec<CertificateOutput>, description = "A page")),
+    extensions(("x-permissions" = json!(["/certificates/collections/read/"])))
+)]
+async fn list(
+    cx: Cx,
+    Query(paging): Query<Paging>,
+    Query(shown): Query<Shown>,
+    Query(details): Query<Details>,
+) -> Result<List<CertificateOutput>, Error> {
+    listing::list(&cx, &paging, &shown, &details).await
+}
+
+/// One certificate.
+#[utoipa::path(
+    get, path = "/Certificates/{id}", tag = "Certificate",
+    params(("id" = i64, Path, description = "Id of the certificate"), Details),
+    responses((status = 200, body = SingleCertificateOutput, description = "The certificate")),
+    extensions(("x-permissions" = json!(["/certificates/collections/read/"])))
+)]
+async fn one(
+    cx: Cx,
+    PathId(id): PathId<i64>,
+    Query(details): Query<Details>,
+) -> Result<Json<SingleCertificateOutput>, Error> {
+    listing::one(&cx, id, &details).await.map(Json)
+}
+
+/// What happened to a certificate.
+#[utoipa::path(
+    get, path = "/Certificates/{id}/History", tag = "Certificate",
+    params(("id" = i64, Path, description = "Id of the certificate"), Paging, Collection),
+    responses((status = 200, body = Vec<OperationOutput>, description = "A page")),
+    extensions(("x-permissions" = json!(["/certificates/collections/read/"])))
+)]
+async fn history_of(
+    cx: Cx,
+    PathId(id): PathId<i64>,
+    Query(paging): Query<Paging>,
+) -> Result<List<OperationOutput>, Error> {
+    history::of(&cx, id, &paging).await
+}
+
+/// A certificate as a file, without its key.
+#[utoipa::path(
+    post, path = "/Certificates/Download", tag = "Certificate", params(Collection, FormatHeader),
+    request_body = DownloadRequest,
+    responses((
+        status = 200, body = DownloadOutput, description = "The file",
+        headers(("X-Certificatefile" = String, description = "A name for the file"))
+    )),
+    extensions(("x-permissions" = json!(["/certificates/collections/read/"])))
+)]
+async fn download_file(
+    cx: Cx,
+    headers: HeaderMap,
+    Body(request): Body<DownloadRequest>,
+) -> Result<Download, Error> {
+    download::download(&cx, &headers, request).await
+}
+
+/// Gives a certificate another owner, or none.
+#[utoipa::path(
+    put, path = "/Certificates/{id}/Owner", tag = "Certificate",
+    params(("id" = i64, Path, description = "Id of the certificate"), Through),
+    request_body = OwnerRequest,
+    responses((status = 204, description = "It has the owner asked for")),
+    extensions(("x-permissions" = json!(["/certificates/collections/change_owner/"])))
+)]
+async fn change_owner(
+    cx: Cx,
+    PathId(id): PathId<i64>,
+    Query(_): Query<Through>,
+    Body(request): Body<OwnerRequest>,
+) -> Result<NoContent, Error> {
+    owner::change(&cx, id, request).await?;
+    Ok(NoContent)
 }

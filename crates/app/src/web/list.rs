@@ -131,14 +131,38 @@ fn expression(cx: &Cx, node: &Expression, fields: &[Field]) -> Result<Condition,
                     Condition::all().add(compare(cx, comparison, field.kind, column())?)
                 }
                 Place::Elsewhere { key, value, keys } => {
-                    let inner = compare(cx, comparison, field.kind, value())?;
+                    let (positive, negated) = as_positive(comparison);
+                    let inner = compare(cx, &positive, field.kind, value())?;
                     let mut keys = keys();
                     keys.and_where(inner);
-                    Condition::all().add(key().in_subquery(keys))
+                    if negated {
+                        let none = key().is_null().or(key().not_in_subquery(keys));
+                        Condition::all().add(none)
+                    } else {
+                        Condition::all().add(key().in_subquery(keys))
+                    }
                 }
             }
         }
     })
+}
+
+/// A comparison of values in another table, so that "not" means that none of them is, and not that one of them is not: the
+/// comparison to look for, and whether it must not be found.
+fn as_positive(comparison: &Comparison) -> (Comparison, bool) {
+    let (operator, negated) = match (comparison.operator, &comparison.value) {
+        (Operator::Equal, Value::Null) => (Operator::NotEqual, true),
+        (Operator::NotEqual, Value::Null) => (Operator::NotEqual, false),
+        (Operator::NotEqual, _) => (Operator::Equal, true),
+        (Operator::NotContains, _) => (Operator::Contains, true),
+        (Operator::NotIn, _) => (Operator::In, true),
+        (other, _) => (other, false),
+    };
+    let positive = Comparison {
+        operator,
+        ..comparison.clone()
+    };
+    (positive, negated)
 }
 
 fn bad(comparison: &Comparison, message: &str) -> Error {

@@ -5,6 +5,7 @@ pub(crate) mod date;
 mod dispatch;
 pub(crate) mod lenient;
 pub(crate) mod list;
+mod maybe;
 mod path;
 pub(crate) mod query_string;
 pub(crate) mod schedule;
@@ -14,6 +15,7 @@ pub(crate) use bodies::{Body, Json, List, NoContent, PathId};
 pub(crate) use date::Date;
 pub(crate) use dispatch::{ApiRoutes, serve};
 pub use dispatch::{PeerAddress, PeerCertificate};
+pub(crate) use maybe::Maybe;
 pub(crate) use query_string::{Paging, Query};
 
 /// The product version that answers carry in `X-Keyfactor-Product-Version`. Clients gate features by it: 25.x is what the

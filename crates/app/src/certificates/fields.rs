@@ -1,0 +1,209 @@
+//! What a query over certificates may name: B.7 of the reference, and the fields that clients use (`clients.md` 2.4).
+
+use db::tables::{
+    authorities, certificate_names, certificate_stores, certificates, roles,
+    store_entry_certificates, templates,
+};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr, UnionType};
+
+use super::wire;
+use crate::web::list::FieldKind::{Boolean, Date, Folded, Integer, UpperHex};
+use crate::web::list::{Field, field, field_elsewhere};
+
+use certificates::Column as C;
+
+fn column(column: C) -> SimpleExpr {
+    Expr::col((certificates::Entity, column))
+}
+
+fn id() -> SimpleExpr {
+    column(C::Id)
+}
+
+/// Text that is stored as it came. SQLite folds ASCII only here.
+fn lower(of: impl Into<SimpleExpr>) -> SimpleExpr {
+    Func::lower(of.into()).into()
+}
+
+/// The search reference of the list. Aliases stand behind the name they repeat.
+pub(super) const FIELDS: &[Field] = &[
+    field("Id", Integer(&[]), id),
+    field("CertId", Integer(&[]), id),
+    field("Thumbprint", UpperHex, || column(C::Thumbprint)),
+    field("SerialNumber", UpperHex, || column(C::SerialNumber)),
+    field("CN", Folded, || column(C::CommonNameFold)),
+    field("IssuedCN", Folded, || column(C::CommonNameFold)),
+    field("DN", Folded, || column(C::SubjectFold)),
+    field("IssuedDN", Folded, || column(C::SubjectFold)),
+    field("IssuerDN", Folded, || column(C::IssuerFold)),
+    field("OU", Folded, || lower(column(C::OrganizationalUnit))),
+    field("IssuedOU", Folded, || lower(column(C::OrganizationalUnit))),
+    field("IssuedEmail", Folded, || lower(column(C::Email))),
+    field("NotBefore", Date, || column(C::NotBefore)),
+    field("IssuedDate", Date, || column(C::NotBefore)),
+    field("NotAfter", Date, || column(C::NotAfter)),
+    field("ExpirationDate", Date, || column(C::NotAfter)),
+    field("ImportDate", Date, || column(C::ImportedAt)),
+    field("CertState", Integer(wire::STATES), || column(C::State)),
+    field("RevocationDate", Date, || column(C::RevokedAt)),
+    field("RevocationEffDate", Date, || column(C::RevokedAt)),
+    field("RevocationReason", Integer(&[]), || {
+        column(C::RevocationReason)
+    }),
+    field("KeySize", Integer(&[]), || column(C::KeySize)),
+    field("KeySizeInBits", Integer(&[]), || column(C::KeySize)),
+    field("KeyType", Integer(wire::KEY_TYPES), || column(C::KeyType)),
+    field("KeyUsage", Integer(&[]), || column(C::KeyUsage)),
+    field("Curve", Folded, || lower(column(C::Curve))),
+    field("SigningAlgorithm", Folded, || {
+        lower(column(C::SigningAlgorithm))
+    }),
+    field("IsCACertificate", Boolean, || column(C::IsAuthority)),
+    field("HasPrivateKey", Boolean, || column(C::HasPrivateKey)),
+    field("ArchivedKey", Boolean, || column(C::HasPrivateKey)),
+    field("CertRequestId", Integer(&[]), || column(C::RequestId)),
+    field("KeyfactorRequestId", Integer(&[]), || column(C::RequestId)),
+    field("Requester", Folded, || lower(column(C::Requester))),
+    field("RequesterName", Folded, || lower(column(C::Requester))),
+    field("NetBIOSRequester", Folded, || lower(column(C::Requester))),
+    field("CertificateAuthorityId", Integer(&[]), || {
+        column(C::AuthorityId)
+    }),
+    field_elsewhere(
+        "CA",
+        Folded,
+        || column(C::AuthorityId),
+        authority_name,
+        authorities_by_name,
+    ),
+    field_elsewhere(
+        "CertificateAuthorityName",
+        Folded,
+        || column(C::AuthorityId),
+        authority_name,
+        authorities_by_name,
+    ),
+    field("TemplateId", Integer(&[]), || column(C::TemplateId)),
+    field_elsewhere(
+        "TemplateShortName",
+        Folded,
+        || column(C::TemplateId),
+        || Expr::col((templates::Entity, templates::Column::NameFold)),
+        template_ids,
+    ),
+    field_elsewhere(
+        "TemplateDisplayName",
+        Folded,
+        || column(C::TemplateId),
+        || {
+            lower(Expr::col((
+                templates::Entity,
+                templates::Column::DisplayName,
+            )))
+        },
+        template_ids,
+    ),
+    field("OwnerRoleId", Integer(&[]), || column(C::OwnerRoleId)),
+    field_elsewhere(
+        "OwnerRoleName",
+        Folded,
+        || column(C::OwnerRoleId),
+        || Expr::col((roles::Entity, roles::Column::NameFold)),
+        || {
+            Query::select()
+                .column((roles::Entity, roles::Column::Id))
+                .from(roles::Entity)
+                .to_owned()
+        },
+    ),
+    field_elsewhere("SAN", Folded, id, alternative_name, named),
+    field_elsewhere("SubjectAltName", Folded, id, alternative_name, named),
+    field_elsewhere(
+        "CertStorePath",
+        Folded,
+        id,
+        || {
+            Expr::col((
+                certificate_stores::Entity,
+                certificate_stores::Column::StorePathFold,
+            ))
+        },
+        in_stores,
+    ),
+    field_elsewhere(
+        "CertStoreFQDN",
+        Folded,
+        id,
+        || {
+            Expr::col((
+                certificate_stores::Entity,
+                certificate_stores::Column::ClientMachineFold,
+            ))
+        },
+        in_stores,
+    ),
+];
+
+fn template_ids() -> SelectStatement {
+    Query::select()
+        .column((templates::Entity, templates::Column::Id))
+        .from(templates::Entity)
+        .to_owned()
+}
+
+fn alternative_name() -> SimpleExpr {
+    Expr::col((
+        certificate_names::Entity,
+        certificate_names::Column::ValueFold,
+    ))
+}
+
+fn named() -> SelectStatement {
+    Query::select()
+        .column((
+            certificate_names::Entity,
+            certificate_names::Column::CertificateId,
+        ))
+        .from(certificate_names::Entity)
+        .to_owned()
+}
+
+fn in_stores() -> SelectStatement {
+    Query::select()
+        .column((
+            store_entry_certificates::Entity,
+            store_entry_certificates::Column::CertificateId,
+        ))
+        .from(store_entry_certificates::Entity)
+        .inner_join(
+            certificate_stores::Entity,
+            Expr::col((certificate_stores::Entity, certificate_stores::Column::Id)).equals((
+                store_entry_certificates::Entity,
+                store_entry_certificates::Column::StoreId,
+            )),
+        )
+        .to_owned()
+}
+
+/// Authorities are found by their logical name, and by `host\logical`.
+fn authorities_by_name() -> SelectStatement {
+    let whole = Query::select()
+        .expr_as(Expr::col(authorities::Column::NameFold), "called")
+        .column(authorities::Column::Id)
+        .from(authorities::Entity)
+        .to_owned();
+    let both = Query::select()
+        .expr_as(lower(Expr::col(authorities::Column::LogicalName)), "called")
+        .column(authorities::Column::Id)
+        .from(authorities::Entity)
+        .union(UnionType::All, whole)
+        .to_owned();
+    Query::select()
+        .column(("by_name", "id"))
+        .from_subquery(both, "by_name")
+        .to_owned()
+}
+
+fn authority_name() -> SimpleExpr {
+    Expr::col(("by_name", "called"))
+}

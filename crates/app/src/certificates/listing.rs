@@ -1,0 +1,388 @@
+//! Reading certificates: one narrow query for the page, then one for each kind of thing that belongs to its rows.
+
+use std::collections::{BTreeMap, HashMap};
+
+use base64::Engine;
+use db::tables::{
+    authorities, certificate_contents, certificate_metadata, certificate_stores, certificates,
+    roles, store_entries, store_entry_certificates, store_types, templates,
+};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::counts;
+use super::fields::FIELDS;
+use super::record::STATE_REVOKED;
+use super::wire::{
+    self, CertificateOutput, DetailedKeyUsage, Location, LocationCount, SingleCertificateOutput,
+};
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::security::Permission;
+use crate::web::{Date, List, Paging, list};
+
+/// Which certificates a list has, besides its query.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "PascalCase")]
+#[into_params(parameter_in = Query, rename_all = "PascalCase")]
+pub(crate) struct Shown {
+    /// Revoked certificates too.
+    pub(super) include_revoked: Option<bool>,
+    /// Expired certificates too.
+    pub(super) include_expired: Option<bool>,
+}
+
+/// What an answer has of each certificate.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "PascalCase")]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(crate) struct Details {
+    /// Fill in `Locations` and `LocationsCount`.
+    pub(super) include_locations: Option<bool>,
+    /// Fill in `Metadata`.
+    pub(super) include_metadata: Option<bool>,
+    /// Fill in `HasPrivateKey`.
+    pub(super) include_has_private_key: Option<bool>,
+    /// A certificate collection; 0 for none.
+    pub(super) collection_id: Option<i64>,
+    /// Accepted; every level answers everything.
+    pub(super) verbose: Option<i64>,
+}
+
+/// A page of certificates.
+///
+/// # Errors
+/// 403 without the permission; 400 for a bad query, sort field or page; 404 for a collection, since there are none.
+pub(super) async fn list(
+    cx: &Cx,
+    paging: &Paging,
+    shown: &Shown,
+    details: &Details,
+) -> Result<List<CertificateOutput>, Error> {
+    cx.authorize(Permission::CertificatesRead)?;
+    if let Some(collection) = details.collection_id.filter(|id| *id != 0) {
+        return Err(Error::not_found("certificate collection", collection));
+    }
+    let (skip, limit) = paging.window()?;
+    let query = paging.query()?;
+    let (revoked, expired) = (
+        shown.include_revoked.unwrap_or(false),
+        shown.include_expired.unwrap_or(false),
+    );
+    let mut wanted = list::condition(cx, query.as_ref(), FIELDS)?;
+    if !revoked {
+        wanted = Condition::all()
+            .add(wanted)
+            .add(certificates::Column::State.ne(STATE_REVOKED));
+    }
+    if !expired {
+        wanted = Condition::all()
+            .add(wanted)
+            .add(certificates::Column::NotAfter.gt(cx.now()));
+    }
+    let ids = certificates::Entity::find()
+        .select_only()
+        .column(certificates::Column::Id)
+        .filter(wanted);
+    let connection = cx.db().read();
+    let total = async {
+        match query {
+            None => counts::total(connection, revoked, expired, cx.now()).await,
+            Some(_) => Ok(ids.clone().count(connection).await?),
+        }
+    };
+    let page = list::sorted(ids.clone(), paging, FIELDS, "Id", certificates::Column::Id)?
+        .offset(skip)
+        .limit(limit);
+    let page = async { Ok::<Vec<i64>, Error>(page.into_tuple().all(connection).await?) };
+    let (total, page) = futures::try_join!(total, page)?;
+    let rows = certificates::Entity::find()
+        .filter(certificates::Column::Id.is_in(page.iter().copied()))
+        .all(connection)
+        .await?;
+    let mut rows: HashMap<i64, certificates::Model> =
+        rows.into_iter().map(|row| (row.id, row)).collect();
+    let rows: Vec<certificates::Model> = page.iter().filter_map(|id| rows.remove(id)).collect();
+    Ok(List {
+        items: outputs(cx, rows, details).await?,
+        total,
+    })
+}
+
+/// One certificate, whatever its state.
+///
+/// # Errors
+/// 403 without the permission; 404 for an unknown id.
+pub(super) async fn one(
+    cx: &Cx,
+    id: i64,
+    details: &Details,
+) -> Result<SingleCertificateOutput, Error> {
+    cx.authorize(Permission::CertificatesRead)?;
+    let row = certificates::Entity::find_by_id(id)
+        .one(cx.db().read())
+        .await?;
+    let row = row.ok_or_else(|| Error::not_found("certificate", id))?;
+    let (is_ca_certificate, path_length_constraint) = (row.is_authority, row.path_length);
+    let found = outputs(cx, vec![row], details).await?.pop();
+    let certificate = found.ok_or_else(|| Error::not_found("certificate", id))?;
+    Ok(SingleCertificateOutput {
+        is_ca_certificate,
+        path_length_constraint,
+        certificate,
+    })
+}
+
+/// What belongs to the rows of a page, each read with one query.
+#[derive(Default)]
+struct Belongings {
+    contents: HashMap<i64, Vec<u8>>,
+    authorities: HashMap<i64, String>,
+    templates: HashMap<i64, String>,
+    roles: HashMap<i64, String>,
+    metadata: HashMap<i64, BTreeMap<String, String>>,
+    locations: HashMap<i64, Vec<(String, Location)>>,
+}
+
+async fn outputs(
+    cx: &Cx,
+    rows: Vec<certificates::Model>,
+    details: &Details,
+) -> Result<Vec<CertificateOutput>, Error> {
+    let mut with = Belongings::read(cx, &rows, details).await?;
+    rows.into_iter()
+        .map(|row| output(row, &mut with, details))
+        .collect()
+}
+
+fn distinct(ids: impl Iterator<Item = Option<i64>>) -> Vec<i64> {
+    let mut ids: Vec<i64> = ids.flatten().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+impl Belongings {
+    async fn read(cx: &Cx, rows: &[certificates::Model], details: &Details) -> Result<Self, Error> {
+        let mut found = Self::default();
+        if rows.is_empty() {
+            return Ok(found);
+        }
+        let connection = cx.db().read();
+        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+        let contents = certificate_contents::Entity::find()
+            .filter(certificate_contents::Column::CertificateId.is_in(ids.iter().copied()))
+            .all(connection)
+            .await?;
+        found.contents = contents
+            .into_iter()
+            .map(|content| (content.certificate_id, content.der))
+            .collect();
+        let wanted = distinct(rows.iter().map(|row| row.authority_id));
+        if !wanted.is_empty() {
+            let some: Vec<(i64, String, String)> = authorities::Entity::find()
+                .select_only()
+                .columns([
+                    authorities::Column::Id,
+                    authorities::Column::HostName,
+                    authorities::Column::LogicalName,
+                ])
+                .filter(authorities::Column::Id.is_in(wanted))
+                .into_tuple()
+                .all(connection)
+                .await?;
+            found.authorities = some
+                .into_iter()
+                .map(|(id, host, name)| (id, format!("{host}\\{name}")))
+                .collect();
+        }
+        let wanted = distinct(rows.iter().map(|row| row.template_id));
+        if !wanted.is_empty() {
+            let some: Vec<(i64, String)> = templates::Entity::find()
+                .select_only()
+                .columns([templates::Column::Id, templates::Column::DisplayName])
+                .filter(templates::Column::Id.is_in(wanted))
+                .into_tuple()
+                .all(connection)
+                .await?;
+            found.templates = some.into_iter().collect();
+        }
+        let wanted = distinct(rows.iter().map(|row| row.owner_role_id));
+        if !wanted.is_empty() {
+            let some: Vec<(i64, String)> = roles::Entity::find()
+                .select_only()
+                .columns([roles::Column::Id, roles::Column::Name])
+                .filter(roles::Column::Id.is_in(wanted))
+                .into_tuple()
+                .all(connection)
+                .await?;
+            found.roles = some.into_iter().collect();
+        }
+        if details.include_metadata == Some(true) {
+            let values = certificate_metadata::Entity::find()
+                .filter(certificate_metadata::Column::CertificateId.is_in(ids.iter().copied()))
+                .all(connection)
+                .await?;
+            for value in values {
+                found
+                    .metadata
+                    .entry(value.certificate_id)
+                    .or_default()
+                    .insert(value.name, value.value);
+            }
+        }
+        if details.include_locations == Some(true) {
+            found.locations = locations(cx, &ids).await?;
+        }
+        Ok(found)
+    }
+}
+
+/// Where these certificates are, each place with the name of its store's type.
+async fn locations(cx: &Cx, ids: &[i64]) -> Result<HashMap<i64, Vec<(String, Location)>>, Error> {
+    use certificate_stores::Column as Store;
+    use store_entry_certificates::Column as Link;
+    type Row = (i64, i32, String, Uuid, String, String, i64, String);
+    let entry = store_entry_certificates::Entity::belongs_to(store_entries::Entity)
+        .from(Link::EntryId)
+        .to(store_entries::Column::Id)
+        .into();
+    let store = store_entry_certificates::Entity::belongs_to(certificate_stores::Entity)
+        .from(Link::StoreId)
+        .to(Store::Id)
+        .into();
+    let store_type = certificate_stores::Entity::belongs_to(store_types::Entity)
+        .from(Store::StoreTypeId)
+        .to(store_types::Column::Id)
+        .into();
+    let rows: Vec<Row> = store_entry_certificates::Entity::find()
+        .select_only()
+        .columns([Link::CertificateId, Link::ChainLevel])
+        .column(store_entries::Column::Alias)
+        .columns([
+            Store::Id,
+            Store::ClientMachine,
+            Store::StorePath,
+            Store::StoreTypeId,
+        ])
+        .column(store_types::Column::Name)
+        .join(JoinType::InnerJoin, entry)
+        .join(JoinType::InnerJoin, store)
+        .join(JoinType::InnerJoin, store_type)
+        .filter(Link::CertificateId.is_in(ids.iter().copied()))
+        .order_by_asc(Link::EntryId)
+        .order_by_asc(Link::ChainLevel)
+        .into_tuple()
+        .all(cx.db().read())
+        .await?;
+    let mut found: HashMap<i64, Vec<(String, Location)>> = HashMap::new();
+    for (id, chain_level, alias, cert_store_id, store_machine, store_path, store_type, type_name) in
+        rows
+    {
+        let location = Location {
+            store_machine,
+            store_path,
+            store_type,
+            alias,
+            chain_level,
+            cert_store_id,
+        };
+        found.entry(id).or_default().push((type_name, location));
+    }
+    Ok(found)
+}
+
+fn output(
+    row: certificates::Model,
+    with: &mut Belongings,
+    details: &Details,
+) -> Result<CertificateOutput, Error> {
+    let content = with
+        .contents
+        .remove(&row.id)
+        .ok_or_else(|| Error::internal("a certificate has no content"))?;
+    let certificate = pki::Certificate::from_der(&content).map_err(Error::internal)?;
+    let places = with.locations.remove(&row.id).unwrap_or_default();
+    let mut locations_count: Vec<LocationCount> = Vec::new();
+    for (name, _) in &places {
+        match locations_count
+            .iter_mut()
+            .find(|count| count.r#type == *name)
+        {
+            Some(count) => count.count += 1,
+            None => locations_count.push(LocationCount {
+                r#type: name.clone(),
+                count: 1,
+            }),
+        }
+    }
+    Ok(CertificateOutput {
+        id: row.id,
+        thumbprint: row.thumbprint,
+        serial_number: row.serial_number,
+        issued_dn: row.subject,
+        issued_cn: row.common_name,
+        import_date: Date(row.imported_at),
+        not_before: Date(row.not_before),
+        not_after: Date(row.not_after),
+        issuer_dn: row.issuer,
+        principal_id: None,
+        owner_role_id: row.owner_role_id,
+        owner_role_name: row
+            .owner_role_id
+            .and_then(|id| with.roles.get(&id).cloned()),
+        template_id: row.template_id,
+        cert_state: row.state,
+        key_size_in_bits: row.key_size,
+        key_type: wire::key_type_number(row.key_type),
+        key_algorithm: row.key_algorithm,
+        alt_key_algorithm: None,
+        alt_key_size_in_bits: 0,
+        alt_key_type: 0,
+        requester_id: None,
+        issued_ou: row.organizational_unit,
+        issued_email: row.email,
+        key_usage: row.key_usage,
+        signing_algorithm: row.signing_algorithm,
+        alt_signing_algorithm: None,
+        cert_state_string: wire::state_text(row.state),
+        key_type_string: wire::key_type_text(row.key_type),
+        alt_key_type_string: None,
+        revocation_eff_date: row.revoked_at.map(Date),
+        revocation_reason: row.revocation_reason,
+        revocation_comment: row.revocation_comment,
+        certificate_authority_id: row.authority_id,
+        certificate_authority_name: row
+            .authority_id
+            .and_then(|id| with.authorities.get(&id).cloned()),
+        template_name: row
+            .template_id
+            .and_then(|id| with.templates.get(&id).cloned()),
+        archived_key: row.has_private_key,
+        has_private_key: row.has_private_key && details.include_has_private_key == Some(true),
+        has_alt_private_key: false,
+        principal_name: None,
+        cert_request_id: row.request_id,
+        requester_name: row.requester,
+        extended_key_usages: wire::extended_key_usages(&certificate),
+        subject_alt_name_elements: wire::subject_alt_names(&certificate),
+        crl_distribution_points: wire::crl_distribution_points(&certificate),
+        content_bytes: base64::engine::general_purpose::STANDARD.encode(content),
+        locations_count,
+        ssl_locations: Vec::new(),
+        locations: places.into_iter().map(|(_, location)| location).collect(),
+        metadata: with.metadata.remove(&row.id).unwrap_or_default(),
+        ca_row_index: None,
+        ca_record_id: None,
+        detailed_key_usage: DetailedKeyUsage::of(row.key_usage),
+        key_recoverable: row.has_private_key,
+        curve: row.curve,
+        enrollment_pattern_id: None,
+        lifespan: (row.not_after - row.not_before) / jobs::DAY_MS,
+    })
+}

@@ -1,0 +1,151 @@
+//! Roles, read: the list and single ones, each kind of belonging with one query.
+
+use std::collections::HashMap;
+
+use db::tables::{accounts, role_accounts, role_permissions, roles};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use super::wire::{GLOBAL_PERMISSION_SET, IdentityOutput, RoleOutput};
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::security::Permission;
+use crate::security::permissions;
+use crate::web::list::FieldKind::{Boolean, Folded, Integer};
+use crate::web::list::{Field, field, page};
+use crate::web::{List, Paging};
+
+use roles::Column as C;
+
+/// The search reference of the list.
+const FIELDS: &[Field] = &[
+    field("Id", Integer(&[]), || Expr::col((roles::Entity, C::Id))),
+    field("Name", Folded, || Expr::col((roles::Entity, C::NameFold))),
+    field("Description", Folded, || {
+        Func::lower(Expr::col((roles::Entity, C::Description))).into()
+    }),
+    field("Enabled", Boolean, || {
+        Expr::col((roles::Entity, C::Enabled))
+    }),
+    field("Private", Boolean, || {
+        Expr::col((roles::Entity, C::Private))
+    }),
+    field("Immutable", Boolean, || {
+        Expr::col((roles::Entity, C::Immutable))
+    }),
+];
+
+/// A page of roles, by name unless told otherwise.
+///
+/// # Errors
+/// 403 without the permission; 400 for a bad query, sort field or page.
+pub(super) async fn list(cx: &Cx, paging: &Paging) -> Result<List<RoleOutput>, Error> {
+    cx.authorize(Permission::SecurityRead)?;
+    let (rows, total) = page(cx, roles::Entity::find(), paging, FIELDS, "Name", C::Id).await?;
+    Ok(List {
+        items: outputs(cx.db().read(), rows).await?,
+        total,
+    })
+}
+
+/// One role.
+///
+/// # Errors
+/// 403 without the permission; 404 for an unknown id.
+pub(super) async fn one(cx: &Cx, id: i64) -> Result<RoleOutput, Error> {
+    cx.authorize(Permission::SecurityRead)?;
+    let row = super::role_by_id(cx.db().read(), id).await?;
+    output(
+        cx.db().read(),
+        row.ok_or_else(|| Error::not_found("security role", id))?,
+    )
+    .await
+}
+
+/// A role with what belongs to it.
+pub(super) async fn output(
+    connection: &impl ConnectionTrait,
+    row: roles::Model,
+) -> Result<RoleOutput, Error> {
+    outputs(connection, vec![row])
+        .await?
+        .pop()
+        .ok_or_else(|| Error::internal("a role was lost while reading it"))
+}
+
+async fn outputs(
+    connection: &impl ConnectionTrait,
+    rows: Vec<roles::Model>,
+) -> Result<Vec<RoleOutput>, Error> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let mut paths: HashMap<i64, Vec<String>> = HashMap::new();
+    let granted = role_permissions::Entity::find()
+        .filter(role_permissions::Column::RoleId.is_in(ids.iter().copied()))
+        .all(connection)
+        .await?;
+    for row in granted {
+        paths.entry(row.role_id).or_default().push(row.permission);
+    }
+    let holders = role_accounts::Entity::find()
+        .filter(role_accounts::Column::RoleId.is_in(ids))
+        .order_by_asc(role_accounts::Column::AccountId)
+        .all(connection)
+        .await?;
+    let mut account_ids: Vec<i64> = holders.iter().map(|holder| holder.account_id).collect();
+    account_ids.sort_unstable();
+    account_ids.dedup();
+    let known = accounts::Entity::find()
+        .filter(accounts::Column::Id.is_in(account_ids))
+        .all(connection)
+        .await?;
+    let known: HashMap<i64, accounts::Model> = known
+        .into_iter()
+        .map(|account| (account.id, account))
+        .collect();
+    let mut identities: HashMap<i64, Vec<IdentityOutput>> = HashMap::new();
+    for holder in holders {
+        if let Some(account) = known.get(&holder.account_id) {
+            identities
+                .entry(holder.role_id)
+                .or_default()
+                .push(IdentityOutput {
+                    id: account.id,
+                    account_name: account.name.clone(),
+                    identity_type: "User",
+                    roles: None,
+                    valid: !account.disabled,
+                    sid: None,
+                });
+        }
+    }
+    Ok(rows
+        .into_iter()
+        .map(|row| RoleOutput {
+            permissions: names(&paths.remove(&row.id).unwrap_or_default()),
+            identities: identities.remove(&row.id).unwrap_or_default(),
+            id: row.id,
+            name: row.name,
+            description: row.description,
+            enabled: row.enabled,
+            immutable: row.immutable,
+            valid: true,
+            private: row.private,
+            permission_set_id: GLOBAL_PERMISSION_SET,
+        })
+        .collect())
+}
+
+/// The version 1 names of what some paths grant, each once, in the order of the table.
+pub(super) fn names(paths: &[String]) -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = Vec::new();
+    for row in permissions::TABLE {
+        let granted = paths.iter().any(|path| row.path.starts_with(path.as_str()));
+        if granted && !names.contains(&row.legacy) {
+            names.push(row.legacy);
+        }
+    }
+    names
+}
