@@ -6,6 +6,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, Statement,
 };
+use uuid::Uuid;
 
 use crate::job::CLAIMED;
 use crate::{Error, Job};
@@ -36,9 +37,9 @@ const CANDIDATES: &str = "
     )
     SELECT * FROM queue_jobs
     WHERE queue = $1 AND ((state = 0 AND due_at <= $2) OR (state = 1 AND lease_until <= $2))
-        AND (lane IS NULL OR id IN (SELECT id FROM places WHERE place = 1))
-    ORDER BY priority, due_at, sequence
-    LIMIT $3";
+        AND (lane IS NULL OR id IN (SELECT id FROM places WHERE place = 1))";
+/// The order in which they are handed out.
+const ORDER: &str = "ORDER BY priority, due_at, sequence LIMIT $3";
 
 /// Hands out up to `limit` jobs of `queue` that are due at `now`, in the order of priority, due time and arrival, and
 /// holds them until `now + lease_ms`. Jobs whose lease has run out are handed out again. At most one job of a lane is
@@ -54,6 +55,53 @@ pub async fn claim(
     lease_ms: i64,
     limit: u64,
 ) -> Result<Vec<Job>, Error> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = [queue.into(), now.into(), limit.into()];
+    take(
+        tx,
+        dialect,
+        queue,
+        ORDER,
+        values.into(),
+        now.saturating_add(lease_ms),
+    )
+    .await
+}
+
+/// Hands out the job `id` of `queue`, when [`claim`] could hand it out next in its lane; otherwise `None`.
+///
+/// # Errors
+/// As [`claim`].
+pub async fn claim_one(
+    tx: &Tx,
+    dialect: Dialect,
+    queue: &str,
+    id: Uuid,
+    now: i64,
+    lease_ms: i64,
+) -> Result<Option<Job>, Error> {
+    let values = [queue.into(), now.into(), id.into()];
+    let lease_until = now.saturating_add(lease_ms);
+    let found = take(
+        tx,
+        dialect,
+        queue,
+        "AND id = $3",
+        values.into(),
+        lease_until,
+    )
+    .await?;
+    Ok(found.into_iter().next())
+}
+
+async fn take(
+    tx: &Tx,
+    dialect: Dialect,
+    queue: &str,
+    rest: &str,
+    values: Vec<sea_orm::Value>,
+    lease_until: i64,
+) -> Result<Vec<Job>, Error> {
     if dialect == Dialect::Postgres {
         // Rows that are skipped because they are locked say nothing about the lane of their neighbours, so whoever claims
         // from a queue does so alone. The statement that follows sees what the one before committed.
@@ -65,17 +113,14 @@ pub async fn claim(
         .await?;
     }
     let sql = match dialect {
-        Dialect::Sqlite => CANDIDATES.to_owned(),
-        Dialect::Postgres => format!("{CANDIDATES} FOR UPDATE SKIP LOCKED"),
+        Dialect::Sqlite => format!("{CANDIDATES} {rest}"),
+        Dialect::Postgres => format!("{CANDIDATES} {rest} FOR UPDATE SKIP LOCKED"),
     };
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values = [queue.into(), now.into(), limit.into()];
     let statement = Statement::from_sql_and_values(dialect.backend(), sql, values);
     let rows = Model::find_by_statement(statement).all(tx).await?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let lease_until = now.saturating_add(lease_ms);
     Entity::update_many()
         .col_expr(Column::State, Expr::value(CLAIMED))
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))

@@ -1,7 +1,7 @@
 //! The durable queue and scheduler: claim, lease, retry, dedupe, calendar. Knows no domain.
 //!
 //! A job is a row in a named queue. [`enqueue`] puts it there in the same transaction as the change that asks for it;
-//! [`claim`] hands the due ones out under a lease; [`finish`], [`retry`] and [`cancel`] end the lease. A worker that
+//! [`claim`] and [`claim_one`] hand the due ones out under a lease; [`finish`], [`retry`] and [`cancel`] end the lease. A worker that
 //! dies keeps nothing: when the lease has run out, the next [`claim`] hands the job out again. Work is therefore done at
 //! least once, and whoever does it must bear a second time.
 //!
@@ -13,7 +13,7 @@ mod job;
 mod queue;
 mod schedule;
 
-pub use claim::claim;
+pub use claim::{claim, claim_one};
 pub use error::Error;
 pub use job::{Job, NewJob};
 pub use queue::{

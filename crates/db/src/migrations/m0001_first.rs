@@ -215,11 +215,14 @@ pub(super) const STATEMENTS: &[&str] = &[
         last_error_code {i64},
         last_error_message TEXT,
         single_shot BOOLEAN NOT NULL,
+        takes_extras BOOLEAN NOT NULL,
         registered_at {i64} NOT NULL,
         last_seen {i64} NOT NULL,
         PRIMARY KEY (id),
         UNIQUE (client_machine_fold, username)
     )",
+    r"CREATE INDEX agents_thumbprint ON agents (thumbprint)",
+    r"CREATE INDEX agents_previous_thumbprint ON agents (previous_thumbprint)",
     r"CREATE TABLE agent_sessions (
         token {guid} NOT NULL,
         agent_id {guid} NOT NULL REFERENCES agents (id) ON DELETE CASCADE,

@@ -41,6 +41,8 @@ pub struct Model {
     pub last_error_message: Option<String>,
     /// Runs what it is given at once: gets due jobs only.
     pub single_shot: bool,
+    /// Knows the `Chancery` members of the protocol, takes PKCS#12 and creates stores: our own agent.
+    pub takes_extras: bool,
     /// Epoch milliseconds.
     pub registered_at: i64,
     /// Epoch milliseconds.
