@@ -25,6 +25,7 @@ mod workflow;
 
 use utoipa_axum::router::OpenApiRouter;
 
+pub use agents::approve_by_name;
 pub use app::{App, Options, PasswordCost, StartError};
 pub use cx::{Caller, Clock, Cx, Randomness};
 pub use error::{Error, ErrorBody, FailedOperation, Kind, TABLE as ERROR_TABLE};

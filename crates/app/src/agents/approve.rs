@@ -1,7 +1,9 @@
 //! `POST /Agents/Approve` and `POST /Agents/Disapprove`
 
 use db::tables::{agent_sessions, agents};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -66,11 +68,17 @@ pub async fn approve_by_name(cx: &Cx, name: &str) -> Result<usize, Error> {
     db.write("agents.approve_by_name", move |tx| {
         Box::pin(async move {
             let fold = db::fold(&name);
-            let found = agents::Entity::find().filter(agents::Column::ClientMachineFold.eq(fold)).all(tx).await?;
+            let found = agents::Entity::find()
+                .filter(agents::Column::ClientMachineFold.eq(fold))
+                .all(tx)
+                .await?;
             if found.is_empty() {
                 return Err(Error::not_found("agent", format!("{name:?}")));
             }
-            let new: Vec<agents::Model> = found.into_iter().filter(|agent| agent.status == STATUS_NEW).collect();
+            let new: Vec<agents::Model> = found
+                .into_iter()
+                .filter(|agent| agent.status == STATUS_NEW)
+                .collect();
             let count = new.len();
             for agent in new {
                 set_status(tx, &cx, agent, STATUS_APPROVED).await?;
@@ -90,9 +98,14 @@ async fn set_status(tx: &db::Tx, cx: &Cx, agent: agents::Model, status: i32) -> 
         _ => (Operation::Disapproved, "disapproved"),
     };
     let name = agent.client_machine.clone();
-    let entry = Entry::new(operation, Category::Agent, &name, format!("Agent {name} was {word}."))
-        .before(json!({ "AgentId": agent.id, "Status": agent.status }))
-        .after(json!({ "AgentId": agent.id, "Status": status }));
+    let entry = Entry::new(
+        operation,
+        Category::Agent,
+        &name,
+        format!("Agent {name} was {word}."),
+    )
+    .before(json!({ "AgentId": agent.id, "Status": agent.status }))
+    .after(json!({ "AgentId": agent.id, "Status": status }));
     if status == STATUS_DISAPPROVED {
         end_sessions(tx, agent.id).await?;
     }
@@ -104,7 +117,10 @@ async fn set_status(tx: &db::Tx, cx: &Cx, agent: agents::Model, status: i32) -> 
 
 /// Ends the sessions of an agent.
 pub(super) async fn end_sessions(tx: &db::Tx, agent_id: Uuid) -> Result<(), Error> {
-    agent_sessions::Entity::delete_many().filter(agent_sessions::Column::AgentId.eq(agent_id)).exec(tx).await?;
+    agent_sessions::Entity::delete_many()
+        .filter(agent_sessions::Column::AgentId.eq(agent_id))
+        .exec(tx)
+        .await?;
     Ok(())
 }
 
@@ -129,5 +145,9 @@ pub(super) async fn named(tx: &db::Tx, ids: &[String]) -> Result<Vec<agents::Mod
             Some(agent) => found.push(agent),
         }
     }
-    if wrong.is_empty() { Ok(found) } else { Err(Error::bad_parts("Nothing was changed.", wrong)) }
+    if wrong.is_empty() {
+        Ok(found)
+    } else {
+        Err(Error::bad_parts("Nothing was changed.", wrong))
+    }
 }

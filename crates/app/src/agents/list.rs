@@ -4,7 +4,6 @@ use db::tables::agents::{Column, Entity, Model};
 use sea_orm::EntityTrait;
 use sea_orm::sea_query::{Expr, Func, SimpleExpr};
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -92,7 +91,9 @@ const STATUSES: FieldKind = FieldKind::Integer(&[("new", 1), ("approved", 2), ("
 /// What a query may name.
 const FIELDS: &[Field] = &[
     field("AgentId", FieldKind::Guid, || column(Column::Id)),
-    field("ClientMachine", FieldKind::Folded, || column(Column::ClientMachineFold)),
+    field("ClientMachine", FieldKind::Folded, || {
+        column(Column::ClientMachineFold)
+    }),
     field("Identity", FieldKind::Folded, || lower(Column::Username)),
     field("Username", FieldKind::Folded, || lower(Column::Username)),
     field("LastSeen", FieldKind::Date, || column(Column::LastSeen)),
@@ -100,8 +101,12 @@ const FIELDS: &[Field] = &[
     field("AgentPlatform", PLATFORMS, || column(Column::Platform)),
     field("Status", STATUSES, || column(Column::Status)),
     field("Version", FieldKind::Text, || column(Column::Version)),
-    field("Capabilities", FieldKind::Folded, || lower(Column::Capabilities)),
-    field("Thumbprint", FieldKind::UpperHex, || column(Column::Thumbprint)),
+    field("Capabilities", FieldKind::Folded, || {
+        lower(Column::Capabilities)
+    }),
+    field("Thumbprint", FieldKind::UpperHex, || {
+        column(Column::Thumbprint)
+    }),
 ];
 
 /// The agents that have registered.
@@ -113,10 +118,16 @@ const FIELDS: &[Field] = &[
     responses((status = 200, body = Vec<AgentResponse>, description = "The agents; `X-Total-Count` says how many there are")),
     extensions(("x-permissions" = json!(["/agents/management/read/"])))
 )]
-pub(super) async fn list(cx: Cx, Query(paging): Query<Paging>) -> Result<List<AgentResponse>, Error> {
+pub(super) async fn list(
+    cx: Cx,
+    Query(paging): Query<Paging>,
+) -> Result<List<AgentResponse>, Error> {
     cx.authorize(Permission::AgentsRead)?;
     let (rows, total) = page(&cx, Entity::find(), &paging, FIELDS, "AgentId", Column::Id).await?;
-    Ok(List { items: rows.into_iter().map(AgentResponse::from).collect(), total })
+    Ok(List {
+        items: rows.into_iter().map(AgentResponse::from).collect(),
+        total,
+    })
 }
 
 /// One agent.
@@ -131,5 +142,7 @@ pub(super) async fn list(cx: Cx, Query(paging): Query<Paging>) -> Result<List<Ag
 pub(super) async fn get(cx: Cx, PathId(id): PathId<Uuid>) -> Result<Json<AgentResponse>, Error> {
     cx.authorize(Permission::AgentsRead)?;
     let row = Entity::find_by_id(id).one(cx.db().read()).await?;
-    Ok(Json(row.ok_or_else(|| Error::not_found("agent", id))?.into()))
+    Ok(Json(
+        row.ok_or_else(|| Error::not_found("agent", id))?.into(),
+    ))
 }

@@ -52,8 +52,11 @@ enum Endpoint {
 impl Endpoint {
     /// By path, in any case, with doubled or trailing slashes.
     fn of(below: &str) -> Option<Self> {
-        let segments: Vec<String> =
-            below.split('/').filter(|segment| !segment.is_empty()).map(str::to_ascii_lowercase).collect();
+        let segments: Vec<String> = below
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .map(str::to_ascii_lowercase)
+            .collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         Some(match segments.as_slice() {
             ["session", "register"] => Self::Register,
@@ -69,14 +72,22 @@ impl Endpoint {
 }
 
 /// Answers one call of an agent. `below` is the path after the prefix.
-pub(crate) async fn serve(app: &Arc<App>, request: Request, below: &str, correlation_id: Uuid) -> Response {
+pub(crate) async fn serve(
+    app: &Arc<App>,
+    request: Request,
+    below: &str,
+    correlation_id: Uuid,
+) -> Response {
     let Some(endpoint) = Endpoint::of(below) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     if request.method() != Method::POST {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
-    let address = request.extensions().get::<PeerAddress>().map(|peer| peer.0.ip());
+    let address = request
+        .extensions()
+        .get::<PeerAddress>()
+        .map(|peer| peer.0.ip());
     let peer = request.extensions().get::<PeerCertificate>().cloned();
     let who = match identity::identify(app, request.headers(), peer, address).await {
         Ok(who) => who,
@@ -87,7 +98,12 @@ pub(crate) async fn serve(app: &Arc<App>, request: Request, below: &str, correla
         Err(status) => return status.into_response(),
     };
     // Agents act in the server's name: what they may do is bound by their session and not by permissions.
-    let cx = Cx::new(Arc::clone(app), Caller::System("agent"), correlation_id, address);
+    let cx = Cx::new(
+        Arc::clone(app),
+        Caller::System("agent"),
+        correlation_id,
+        address,
+    );
     let call = Call { cx, who };
     dispatch(endpoint, &call, &body).await.unwrap_or_else(empty)
 }
@@ -98,26 +114,36 @@ async fn dispatch(endpoint: Endpoint, call: &Call, body: &Bytes) -> Result<Respo
         Endpoint::Heartbeat => answer(session::heartbeat(call, parse(body)?).await),
         Endpoint::InventoryConfigure => answer(inventory::configure(call, parse(body)?).await),
         Endpoint::InventoryUpdate => answer(inventory::update(call, parse(body)?).await),
-        Endpoint::InventoryComplete | Endpoint::ManagementComplete => answer(session::complete(call, parse(body)?).await),
+        Endpoint::InventoryComplete | Endpoint::ManagementComplete => {
+            answer(session::complete(call, parse(body)?).await)
+        }
         Endpoint::ManagementConfigure => answer(management::configure(call, parse(body)?).await),
     }
 }
 
 async fn read_body(request: Request, limit: usize) -> Result<Bytes, StatusCode> {
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > limit)) {
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    if announced
+        .and_then(|text| text.parse::<u64>().ok())
+        .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > limit))
+    {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
-    axum::body::to_bytes(request.into_body(), limit).await.map_err(|error| {
-        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        while let Some(error) = source {
-            if error.is::<http_body_util::LengthLimitError>() {
-                return StatusCode::PAYLOAD_TOO_LARGE;
+    axum::body::to_bytes(request.into_body(), limit)
+        .await
+        .map_err(|error| {
+            let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+            while let Some(error) = source {
+                if error.is::<http_body_util::LengthLimitError>() {
+                    return StatusCode::PAYLOAD_TOO_LARGE;
+                }
+                source = error.source();
             }
-            source = error.source();
-        }
-        StatusCode::BAD_REQUEST
-    })
+            StatusCode::BAD_REQUEST
+        })
 }
 
 /// A body that is not a JSON object of the protocol's shape is not understood.
@@ -155,8 +181,22 @@ refusable!(
 fn answer<T: Refusable>(result: Result<T, Error>) -> Result<Response, Error> {
     let (body, reason) = match result {
         Ok(body) => (body, None),
-        Err(error) if matches!(error.kind(), Kind::Internal | Kind::Unavailable | Kind::Conflict) => return Err(error),
-        Err(error) => (T::refused(OperationResult::failure(ResultStatus::Error, &error.to_string(), "")), Some(error)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                Kind::Internal | Kind::Unavailable | Kind::Conflict
+            ) =>
+        {
+            return Err(error);
+        }
+        Err(error) => (
+            T::refused(OperationResult::failure(
+                ResultStatus::Error,
+                &error.to_string(),
+                "",
+            )),
+            Some(error),
+        ),
     };
     let bytes = serde_json::to_vec(&body)?;
     let media = HeaderValue::from_static("application/json; charset=utf-8");

@@ -16,7 +16,12 @@ pub(crate) fn refusal_reason(
     operation: ManagementOperation,
     include_key: bool,
 ) -> Option<String> {
-    let general = general(agent, store_type, "Management", store_type.management_job_type);
+    let general = general(
+        agent,
+        store_type,
+        "Management",
+        store_type.management_job_type,
+    );
     if general.is_some() {
         return general;
     }
@@ -25,17 +30,27 @@ pub(crate) fn refusal_reason(
     }
     let name = &agent.client_machine;
     match operation {
-        ManagementOperation::Create => Some(format!("Agent {name} cannot create stores: it is a C agent.")),
-        ManagementOperation::Add if include_key => {
-            Some(format!("Agent {name} cannot take private keys: it is a C agent. Make the key on its machine instead."))
-        }
+        ManagementOperation::Create => Some(format!(
+            "Agent {name} cannot create stores: it is a C agent."
+        )),
+        ManagementOperation::Add if include_key => Some(format!(
+            "Agent {name} cannot take private keys: it is a C agent. Make the key on its machine instead."
+        )),
         _ => None,
     }
 }
 
 /// Why `agent` cannot be given an inventory of a store of this type; `None` when it can.
-pub(crate) fn inventory_refusal_reason(agent: &agents::Model, store_type: &store_types::Model) -> Option<String> {
-    general(agent, store_type, "Inventory", Some(store_type.inventory_job_type))
+pub(crate) fn inventory_refusal_reason(
+    agent: &agents::Model,
+    store_type: &store_types::Model,
+) -> Option<String> {
+    general(
+        agent,
+        store_type,
+        "Inventory",
+        Some(store_type.inventory_job_type),
+    )
 }
 
 fn general(
@@ -51,12 +66,18 @@ fn general(
     // Agents before 2.16.1 say job type GUIDs instead (agent-protocol 4).
     let legacy = job_type_id.map(|id| id.to_string());
     let offers = |name: &String| {
-        name.eq_ignore_ascii_case(&wanted) || legacy.as_ref().is_some_and(|legacy| name.eq_ignore_ascii_case(legacy))
+        name.eq_ignore_ascii_case(&wanted)
+            || legacy
+                .as_ref()
+                .is_some_and(|legacy| name.eq_ignore_ascii_case(legacy))
     };
     if capabilities(agent).iter().any(offers) {
         return None;
     }
-    Some(format!("Agent {} does not offer {wanted}.", agent.client_machine))
+    Some(format!(
+        "Agent {} does not offer {wanted}.",
+        agent.client_machine
+    ))
 }
 
 /// What an agent said that it can do.
@@ -122,19 +143,39 @@ mod tests {
             (ManagementOperation::Remove, false, false),
             (ManagementOperation::Create, false, true),
         ] {
-            assert_eq!(refusal_reason(&c, &pem(), operation, key).is_some(), refused, "{operation:?}");
-            assert_eq!(refusal_reason(&own, &pem(), operation, key), None, "{operation:?}");
+            assert_eq!(
+                refusal_reason(&c, &pem(), operation, key).is_some(),
+                refused,
+                "{operation:?}"
+            );
+            assert_eq!(
+                refusal_reason(&own, &pem(), operation, key),
+                None,
+                "{operation:?}"
+            );
         }
-        assert_eq!(refusal_reason(&agent(1, false), &pem(), ManagementOperation::Add, true), None);
+        assert_eq!(
+            refusal_reason(&agent(1, false), &pem(), ManagementOperation::Add, true),
+            None
+        );
     }
 
     #[test]
     fn what_is_not_offered_is_refused() {
         let own = agent(PLATFORM_NATIVE, true);
         assert!(inventory_refusal_reason(&own, &pem()).is_some());
-        let old = agents::Model { capabilities: format!(r#"["{}"]"#, pem().inventory_job_type), ..own.clone() };
+        let old = agents::Model {
+            capabilities: format!(r#"["{}"]"#, pem().inventory_job_type),
+            ..own.clone()
+        };
         assert_eq!(inventory_refusal_reason(&old, &pem()), None);
-        let new = agents::Model { status: super::super::STATUS_NEW, ..old };
-        assert!(inventory_refusal_reason(&new, &pem()).is_some_and(|reason| reason.contains("not approved")));
+        let new = agents::Model {
+            status: super::super::STATUS_NEW,
+            ..old
+        };
+        assert!(
+            inventory_refusal_reason(&new, &pem())
+                .is_some_and(|reason| reason.contains("not approved"))
+        );
     }
 }

@@ -65,9 +65,14 @@ async fn reset(cx: &Cx, ids: Vec<String>, in_path: Option<Uuid>) -> Result<NoCon
 
 async fn forget(tx: &db::Tx, cx: &Cx, agent: agents::Model) -> Result<(), Error> {
     let name = agent.client_machine.clone();
-    let entry = Entry::new(Operation::Reset, Category::Agent, &name, format!("Agent {name} was reset."))
-        .before(json!({ "AgentId": agent.id, "Status": agent.status, "Thumbprint": agent.thumbprint }))
-        .after(json!({ "AgentId": agent.id, "Status": STATUS_NEW }));
+    let entry = Entry::new(
+        Operation::Reset,
+        Category::Agent,
+        &name,
+        format!("Agent {name} was reset."),
+    )
+    .before(json!({ "AgentId": agent.id, "Status": agent.status, "Thumbprint": agent.thumbprint }))
+    .after(json!({ "AgentId": agent.id, "Status": STATUS_NEW }));
     end_sessions(tx, agent.id).await?;
     let mut agent = agent.into_active_model();
     agent.status = ActiveValue::Set(STATUS_NEW);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use db::tables::{agent_sessions, orchestrator_jobs, queue_jobs};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QuerySelect};
 
 use crate::app::App;
 use crate::cx::Cx;
@@ -30,23 +30,37 @@ pub(crate) async fn sweep(app: &Arc<App>) -> Result<(), Error> {
         .await?;
     for queue in lapsed {
         let cx = cx.clone();
-        let lapsing = app.db().write("agents.lapse", move |tx| Box::pin(async move { lapse(tx, &cx, &queue).await }));
+        let lapsing = app.db().write("agents.lapse", move |tx| {
+            Box::pin(async move { lapse(tx, &cx, &queue).await })
+        });
         lapsing.await?;
     }
     let expired = agent_sessions::Column::ExpiresAt.lte(now);
     let old = orchestrator_jobs::Column::Cancelled
         .eq(true)
         .and(orchestrator_jobs::Column::RequestedAt.lte(now - CANCELLED_REMEMBERED_MS));
-    let sessions = agent_sessions::Entity::find().filter(expired.clone()).count(app.db().read()).await?;
-    let cancelled = orchestrator_jobs::Entity::find().filter(old.clone()).count(app.db().read()).await?;
+    let sessions = agent_sessions::Entity::find()
+        .filter(expired.clone())
+        .count(app.db().read())
+        .await?;
+    let cancelled = orchestrator_jobs::Entity::find()
+        .filter(old.clone())
+        .count(app.db().read())
+        .await?;
     if sessions + cancelled == 0 {
         return Ok(());
     }
     app.db()
         .write("agents.sweep", move |tx| {
             Box::pin(async move {
-                agent_sessions::Entity::delete_many().filter(expired).exec(tx).await?;
-                orchestrator_jobs::Entity::delete_many().filter(old).exec(tx).await?;
+                agent_sessions::Entity::delete_many()
+                    .filter(expired)
+                    .exec(tx)
+                    .await?;
+                orchestrator_jobs::Entity::delete_many()
+                    .filter(old)
+                    .exec(tx)
+                    .await?;
                 Ok::<_, Error>(())
             })
         })

@@ -1,13 +1,15 @@
 //! `POST /OrchestratorJobs/Acknowledge`
 
 use db::tables::job_history::{self, Column, Entity};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+};
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    RESULT_FAILURE, RESULT_WARNING, STATUS_ACKNOWLEDGED, STATUS_COMPLETED, STATUS_WILL_RETRY, Which, history,
+    RESULT_FAILURE, RESULT_WARNING, STATUS_ACKNOWLEDGED, STATUS_COMPLETED, STATUS_WILL_RETRY,
+    Which, history,
 };
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
@@ -36,7 +38,10 @@ pub(crate) struct AcknowledgeRequest {
     responses((status = 204, description = "Acknowledged")),
     extensions(("x-permissions" = json!(["/agents/management/modify/"])))
 )]
-pub(super) async fn acknowledge(cx: Cx, Body(request): Body<AcknowledgeRequest>) -> Result<NoContent, Error> {
+pub(super) async fn acknowledge(
+    cx: Cx,
+    Body(request): Body<AcknowledgeRequest>,
+) -> Result<NoContent, Error> {
     cx.authorize(Permission::AgentsModify)?;
     let which = Which::new(request.job_audit_ids, request.query, "JobAuditIds")?;
     let db = cx.db().clone();
@@ -52,13 +57,21 @@ pub(super) async fn acknowledge(cx: Cx, Body(request): Body<AcknowledgeRequest>)
                 }
             })
             .await?;
-            for row in rows.into_iter().filter(|row| row.status != STATUS_ACKNOWLEDGED) {
+            for row in rows
+                .into_iter()
+                .filter(|row| row.status != STATUS_ACKNOWLEDGED)
+            {
                 let name = row.job_type.clone();
                 let message = format!("Job history entry {} was acknowledged.", row.id);
                 let mut row = row.into_active_model();
                 row.status = ActiveValue::Set(STATUS_ACKNOWLEDGED);
                 row.update(tx).await?;
-                audit::record(tx, &cx, Entry::new(Operation::Updated, Category::OrchestratorJob, name, message)).await?;
+                audit::record(
+                    tx,
+                    &cx,
+                    Entry::new(Operation::Updated, Category::OrchestratorJob, name, message),
+                )
+                .await?;
             }
             Ok::<_, Error>(NoContent)
         })
@@ -76,14 +89,22 @@ pub(super) async fn entries(
 ) -> Result<Vec<job_history::Model>, Error> {
     let ids = match which {
         Which::Query(query) => {
-            let rows = Entity::find().filter(condition(cx, Some(query), history::FIELDS)?).all(tx).await?;
+            let rows = Entity::find()
+                .filter(condition(cx, Some(query), history::FIELDS)?)
+                .all(tx)
+                .await?;
             return Ok(rows.into_iter().filter(|row| check(row).is_ok()).collect());
         }
         Which::Ids(ids) => ids,
     };
     let mut rows = Vec::with_capacity(ids.len());
     for part in ids.chunks(500) {
-        rows.extend(Entity::find().filter(Column::Id.is_in(part.iter().copied())).all(tx).await?);
+        rows.extend(
+            Entity::find()
+                .filter(Column::Id.is_in(part.iter().copied()))
+                .all(tx)
+                .await?,
+        );
     }
     let mut wrong = Vec::new();
     for id in ids {

@@ -2,7 +2,10 @@
 
 use db::tables::{agents, certificate_stores, job_history, orchestrator_jobs};
 use jobs::Job;
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder,
+};
 use uuid::Uuid;
 
 use super::create::queue_of;
@@ -45,7 +48,8 @@ pub(crate) async fn hand_out(
     if queued.lease_until.is_some() {
         return again(tx, cx, job.id, cx.now().saturating_add(lease_ms)).await;
     }
-    let claimed = jobs::claim_one(tx, cx.db().dialect(), &queue, job.id, cx.now(), lease_ms).await?;
+    let claimed =
+        jobs::claim_one(tx, cx.db().dialect(), &queue, job.id, cx.now(), lease_ms).await?;
     let Some(claimed) = claimed else {
         return Ok(Handed::NotNow);
     };
@@ -78,7 +82,10 @@ async fn again(tx: &db::Tx, cx: &Cx, job_id: Uuid, lease_until: i64) -> Result<H
         return Ok(Handed::Cancelled);
     };
     if row.attempt >= FETCHES_MAX {
-        let message = format!("The agent fetched the job {} times and never reported on it.", row.attempt);
+        let message = format!(
+            "The agent fetched the job {} times and never reported on it.",
+            row.attempt
+        );
         outcome::end(tx, cx, &row, Ending::Failure, &message).await?;
         return Ok(Handed::Cancelled);
     }
@@ -91,7 +98,10 @@ async fn again(tx: &db::Tx, cx: &Cx, job_id: Uuid, lease_until: i64) -> Result<H
 }
 
 /// The history row of a job that an agent holds.
-pub(crate) async fn in_process(tx: &db::Tx, job_id: Uuid) -> Result<Option<job_history::Model>, Error> {
+pub(crate) async fn in_process(
+    tx: &db::Tx,
+    job_id: Uuid,
+) -> Result<Option<job_history::Model>, Error> {
     Ok(job_history::Entity::find()
         .filter(job_history::Column::JobId.eq(job_id))
         .filter(job_history::Column::Status.eq(STATUS_IN_PROCESS))
@@ -114,9 +124,14 @@ pub(crate) async fn lapse(tx: &db::Tx, cx: &Cx, queue: &str) -> Result<(), Error
 async fn lapse_one(tx: &db::Tx, cx: &Cx, job: &Job) -> Result<(), Error> {
     let row = in_process(tx, job.id).await?;
     if job.attempts >= ATTEMPTS_MAX {
-        let message = format!("The agent was handed the job {} times and never reported on it.", job.attempts);
+        let message = format!(
+            "The agent was handed the job {} times and never reported on it.",
+            job.attempts
+        );
         return match row {
-            Some(row) => outcome::end(tx, cx, &row, Ending::Failure, &message).await.map(drop),
+            Some(row) => outcome::end(tx, cx, &row, Ending::Failure, &message)
+                .await
+                .map(drop),
             None => Ok(jobs::finish(tx, job.id, cx.now()).await.map(drop)?),
         };
     }
@@ -126,7 +141,9 @@ async fn lapse_one(tx: &db::Tx, cx: &Cx, job: &Job) -> Result<(), Error> {
         row.status = ActiveValue::Set(STATUS_WILL_RETRY);
         row.result = ActiveValue::Set(super::RESULT_FAILURE);
         row.ended_at = ActiveValue::Set(Some(cx.now()));
-        row.message = ActiveValue::Set("The agent did not report in time. The job will be handed out again.".into());
+        row.message = ActiveValue::Set(
+            "The agent did not report in time. The job will be handed out again.".into(),
+        );
         row.update(tx).await?;
     }
     Ok(())
@@ -136,10 +153,14 @@ async fn lapse_one(tx: &db::Tx, cx: &Cx, job: &Job) -> Result<(), Error> {
 pub(crate) async fn takes_report(tx: &db::Tx, row: &job_history::Model) -> Result<bool, Error> {
     Ok(match row.status {
         STATUS_IN_PROCESS => true,
-        STATUS_WILL_RETRY => jobs::find(tx, row.job_id).await?.is_some_and(|job| job.lease_until.is_none() && job.attempts > 0),
+        STATUS_WILL_RETRY => jobs::find(tx, row.job_id)
+            .await?
+            .is_some_and(|job| job.lease_until.is_none() && job.attempts > 0),
         // The job was withdrawn while the agent worked on it: what it did is worth knowing.
         STATUS_COMPLETED => {
-            let job = orchestrator_jobs::Entity::find_by_id(row.job_id).one(tx).await?;
+            let job = orchestrator_jobs::Entity::find_by_id(row.job_id)
+                .one(tx)
+                .await?;
             job.is_some_and(|job| job.cancelled) && row.result == super::RESULT_FAILURE
         }
         _ => false,

@@ -4,7 +4,6 @@ use db::tables::job_history::{Column, Entity, Model};
 use sea_orm::EntityTrait;
 use sea_orm::sea_query::{Expr, SimpleExpr};
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -61,7 +60,12 @@ fn column(column: Column) -> SimpleExpr {
     Expr::col((Entity, column))
 }
 
-const RESULTS: FieldKind = FieldKind::Integer(&[("unknown", 0), ("success", 2), ("warning", 3), ("failure", 4)]);
+const RESULTS: FieldKind = FieldKind::Integer(&[
+    ("unknown", 0),
+    ("success", 2),
+    ("warning", 3),
+    ("failure", 4),
+]);
 const STATUSES: FieldKind = FieldKind::Integer(&[
     ("unknown", 0),
     ("waiting", 1),
@@ -73,22 +77,42 @@ const STATUSES: FieldKind = FieldKind::Integer(&[
 
 /// What a query may name.
 pub(super) const FIELDS: &[Field] = &[
-    field("JobHistoryId", FieldKind::Integer(&[]), || column(Column::Id)),
+    field("JobHistoryId", FieldKind::Integer(&[]), || {
+        column(Column::Id)
+    }),
     field("AgentId", FieldKind::Guid, || column(Column::AgentId)),
-    field("Agent", FieldKind::Folded, || lower(column(Column::AgentMachine))),
-    field("AgentMachine", FieldKind::Folded, || lower(column(Column::AgentMachine))),
-    field("ClientMachine", FieldKind::Folded, || lower(column(Column::ClientMachine))),
+    field("Agent", FieldKind::Folded, || {
+        lower(column(Column::AgentMachine))
+    }),
+    field("AgentMachine", FieldKind::Folded, || {
+        lower(column(Column::AgentMachine))
+    }),
+    field("ClientMachine", FieldKind::Folded, || {
+        lower(column(Column::ClientMachine))
+    }),
     field("JobId", FieldKind::Guid, || column(Column::JobId)),
     field("StoreId", FieldKind::Guid, || column(Column::StoreId)),
     field("Result", RESULTS, || column(Column::Result)),
     field("Status", STATUSES, || column(Column::Status)),
-    field("JobType", FieldKind::Folded, || kind_text(column(Column::Kind))),
-    field("Message", FieldKind::Folded, || lower(column(Column::Message))),
-    field("OperationStart", FieldKind::Date, || column(Column::StartedAt)),
+    field("JobType", FieldKind::Folded, || {
+        kind_text(column(Column::Kind))
+    }),
+    field("Message", FieldKind::Folded, || {
+        lower(column(Column::Message))
+    }),
+    field("OperationStart", FieldKind::Date, || {
+        column(Column::StartedAt)
+    }),
     field("OperationEnd", FieldKind::Date, || column(Column::EndedAt)),
-    field("ScheduleType", FieldKind::Folded, || schedule_text(|| column(Column::Schedule))),
-    field("TargetPath", FieldKind::Folded, || lower(column(Column::StorePath))),
-    field("StorePath", FieldKind::Folded, || lower(column(Column::StorePath))),
+    field("ScheduleType", FieldKind::Folded, || {
+        schedule_text(|| column(Column::Schedule))
+    }),
+    field("TargetPath", FieldKind::Folded, || {
+        lower(column(Column::StorePath))
+    }),
+    field("StorePath", FieldKind::Folded, || {
+        lower(column(Column::StorePath))
+    }),
 ];
 
 /// What agents were handed and what became of it. A job that no agent has fetched yet is not here.
@@ -100,9 +124,23 @@ pub(super) const FIELDS: &[Field] = &[
     responses((status = 200, body = Vec<JobHistoryResponse>, description = "The entries; `X-Total-Count` says how many there are")),
     extensions(("x-permissions" = json!(["/agents/management/read/"])))
 )]
-pub(super) async fn history(cx: Cx, Query(paging): Query<Paging>) -> Result<List<JobHistoryResponse>, Error> {
+pub(super) async fn history(
+    cx: Cx,
+    Query(paging): Query<Paging>,
+) -> Result<List<JobHistoryResponse>, Error> {
     cx.authorize(Permission::AgentsRead)?;
-    let (rows, total) = page(&cx, Entity::find(), &paging, FIELDS, "JobHistoryId", Column::Id).await?;
-    let items = rows.into_iter().map(|row| JobHistoryResponse::new(row, cx.now())).collect();
+    let (rows, total) = page(
+        &cx,
+        Entity::find(),
+        &paging,
+        FIELDS,
+        "JobHistoryId",
+        Column::Id,
+    )
+    .await?;
+    let items = rows
+        .into_iter()
+        .map(|row| JobHistoryResponse::new(row, cx.now()))
+        .collect();
     Ok(List { items, total })
 }

@@ -18,8 +18,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use create::{
-    INVENTORY, MANAGEMENT, ManagementJob, ManagementOperation, create_management, forget_store, queue_of,
-    schedule_inventory, secrets_place,
+    INVENTORY, MANAGEMENT, ManagementJob, ManagementOperation, create_management, forget_store,
+    queue_of, schedule_inventory, secrets_place,
 };
 pub(crate) use handout::{Handed, hand_out, in_process, lapse};
 pub(crate) use outcome::{MESSAGE_MAX_CHARACTERS, Report, complete};
@@ -67,11 +67,18 @@ impl<T> Which<T> {
         match (ids.filter(|ids| !ids.is_empty()), query) {
             (Some(ids), None) => Ok(Self::Ids(ids)),
             (None, Some(query)) => {
-                let paging = crate::web::Paging { query_string: Some(query), ..Default::default() };
+                let paging = crate::web::Paging {
+                    query_string: Some(query),
+                    ..Default::default()
+                };
                 let parsed = paging.query()?;
-                parsed.map(Self::Query).ok_or_else(|| Error::bad_request("Query: it is empty."))
+                parsed
+                    .map(Self::Query)
+                    .ok_or_else(|| Error::bad_request("Query: it is empty."))
             }
-            _ => Err(Error::bad_request(format!("Give either {name} or Query, and not both."))),
+            _ => Err(Error::bad_request(format!(
+                "Give either {name} or Query, and not both."
+            ))),
         }
     }
 }
@@ -83,7 +90,9 @@ fn lower(column: impl Into<SimpleExpr>) -> SimpleExpr {
 
 /// The kind of a job as queries name it.
 fn kind_text(kind: impl Into<SimpleExpr>) -> SimpleExpr {
-    Expr::case(kind.into().eq(INVENTORY), "inventory").finally("management").into()
+    Expr::case(kind.into().eq(INVENTORY), "inventory")
+        .finally("management")
+        .into()
 }
 
 /// The kind of a compact schedule as queries name it.

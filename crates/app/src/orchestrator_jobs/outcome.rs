@@ -3,7 +3,10 @@
 use agent_protocol::CompleteStatus;
 use db::tables::{agents, certificate_stores, job_history, orchestrator_jobs};
 use jobs::Finished;
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder,
+};
 use uuid::Uuid;
 
 use super::create::{INVENTORY, MANAGEMENT, inventory_now};
@@ -64,7 +67,11 @@ pub(crate) async fn complete(
     let rows = job_history::Entity::find()
         .filter(job_history::Column::JobId.eq(report.job_id))
         .filter(job_history::Column::AgentId.eq(agent.id));
-    let rows = if report.audit_id > 0 { rows.filter(job_history::Column::Id.eq(report.audit_id)) } else { rows };
+    let rows = if report.audit_id > 0 {
+        rows.filter(job_history::Column::Id.eq(report.audit_id))
+    } else {
+        rows
+    };
     let row = rows.order_by_desc(job_history::Column::Id).one(tx).await?;
     let row = row.ok_or_else(|| Error::not_found("job", report.job_id))?;
     if !takes_report(tx, &row).await? {
@@ -89,19 +96,27 @@ pub(crate) async fn end(
     message: &str,
 ) -> Result<Option<Uuid>, Error> {
     let finished = jobs::finish(tx, row.job_id, cx.now()).await?;
-    let message: String = message.trim().chars().take(MESSAGE_MAX_CHARACTERS).collect();
+    let message: String = message
+        .trim()
+        .chars()
+        .take(MESSAGE_MAX_CHARACTERS)
+        .collect();
     let mut ended = row.clone().into_active_model();
     ended.status = ActiveValue::Set(STATUS_COMPLETED);
     ended.result = ActiveValue::Set(ending.result());
     ended.ended_at = ActiveValue::Set(Some(cx.now()));
     ended.message = ActiveValue::Set(message.clone());
     ended.update(tx).await?;
-    let job = orchestrator_jobs::Entity::find_by_id(row.job_id).one(tx).await?;
+    let job = orchestrator_jobs::Entity::find_by_id(row.job_id)
+        .one(tx)
+        .await?;
     let again = matches!(finished, Finished::Again { .. });
     if let (Some(job), false) = (&job, again) {
         // A failed job can be asked for again; a cancelled one, or one that is done, cannot, and its secrets go.
         if ending != Ending::Failure || job.cancelled {
-            orchestrator_jobs::Entity::delete_by_id(job.id).exec(tx).await?;
+            orchestrator_jobs::Entity::delete_by_id(job.id)
+                .exec(tx)
+                .await?;
         }
         if row.kind == INVENTORY {
             clear_schedule(tx, job.id).await?;
@@ -114,10 +129,17 @@ pub(crate) async fn end(
     let Some(store_id) = row.store_id else {
         return Ok(None);
     };
-    if ending == Ending::Failure || certificate_stores::Entity::find_by_id(store_id).one(tx).await?.is_none() {
+    if ending == Ending::Failure
+        || certificate_stores::Entity::find_by_id(store_id)
+            .one(tx)
+            .await?
+            .is_none()
+    {
         return Ok(None);
     }
-    inventory_now(tx, cx, store_id, row.agent_id).await.map(Some)
+    inventory_now(tx, cx, store_id, row.agent_id)
+        .await
+        .map(Some)
 }
 
 /// A scheduled inventory that ran once is no longer scheduled.
@@ -136,28 +158,57 @@ async fn clear_schedule(tx: &db::Tx, job_id: Uuid) -> Result<(), Error> {
 }
 
 /// The audit record of a management job, and the line in the certificate's history.
-async fn note(tx: &db::Tx, cx: &Cx, row: &job_history::Model, ending: Ending, message: &str) -> Result<(), Error> {
+async fn note(
+    tx: &db::Tx,
+    cx: &Cx,
+    row: &job_history::Model,
+    ending: Ending,
+    message: &str,
+) -> Result<(), Error> {
     let (done, tried) = match row.operation {
         2 => ("Added to certificate store", "Adding to certificate store"),
-        3 => ("Removed from certificate store", "Removing from certificate store"),
+        3 => (
+            "Removed from certificate store",
+            "Removing from certificate store",
+        ),
         _ => ("Created certificate store", "Creating certificate store"),
     };
     let target = format!("{} on {}", row.store_path, row.client_machine);
     let alias = row.alias.as_deref().filter(|alias| !alias.is_empty());
-    let named = alias.map(|alias| format!(", alias {alias}")).unwrap_or_default();
-    let words = if message.is_empty() { String::new() } else { format!(": {message}") };
+    let named = alias
+        .map(|alias| format!(", alias {alias}"))
+        .unwrap_or_default();
+    let words = if message.is_empty() {
+        String::new()
+    } else {
+        format!(": {message}")
+    };
     let (operation, level, text) = match ending {
-        Ending::Success => (Operation::Completed, Level::Information, format!("{done} {target}{named}{words}")),
-        Ending::Warning => (Operation::Completed, Level::Warning, format!("{done} {target}{named}{words}")),
-        Ending::Failure => (Operation::Failed, Level::Failure, format!("{tried} {target}{named} failed{words}")),
+        Ending::Success => (
+            Operation::Completed,
+            Level::Information,
+            format!("{done} {target}{named}{words}"),
+        ),
+        Ending::Warning => (
+            Operation::Completed,
+            Level::Warning,
+            format!("{done} {target}{named}{words}"),
+        ),
+        Ending::Failure => (
+            Operation::Failed,
+            Level::Failure,
+            format!("{tried} {target}{named} failed{words}"),
+        ),
     };
     if let (Some(certificate_id), true) = (row.certificate_id, ending != Ending::Failure) {
         let comment = format!("{target}{named}, by agent {}", row.agent_machine);
         certificates::add_history(tx, cx, certificate_id, done, &comment).await?;
     }
     let text = format!("Agent {}: {text}", row.agent_machine);
-    let entry = Entry::new(operation, Category::OrchestratorJob, &row.job_type, text).level(level).after(serde_json::json!({
-        "JobId": row.job_id, "JobHistoryId": row.id, "Result": ending.result(),
-    }));
+    let entry = Entry::new(operation, Category::OrchestratorJob, &row.job_type, text)
+        .level(level)
+        .after(serde_json::json!({
+            "JobId": row.job_id, "JobHistoryId": row.id, "Result": ending.result(),
+        }));
     audit::record(tx, cx, entry).await
 }

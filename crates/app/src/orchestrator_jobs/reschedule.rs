@@ -4,7 +4,6 @@ use db::tables::{job_history, orchestrator_jobs};
 use jobs::Schedule;
 use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait, IntoActiveModel};
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use super::acknowledge::entries;
@@ -36,7 +35,10 @@ pub(crate) struct RescheduleRequest {
     responses((status = 204, description = "Queued again")),
     extensions(("x-permissions" = json!(["/agents/management/modify/"])))
 )]
-pub(super) async fn reschedule(cx: Cx, Body(request): Body<RescheduleRequest>) -> Result<NoContent, Error> {
+pub(super) async fn reschedule(
+    cx: Cx,
+    Body(request): Body<RescheduleRequest>,
+) -> Result<NoContent, Error> {
     cx.authorize(Permission::AgentsModify)?;
     let which = Which::new(request.job_audit_ids, request.query, "JobAuditIds")?;
     let db = cx.db().clone();
@@ -66,7 +68,9 @@ pub(super) async fn reschedule(cx: Cx, Body(request): Body<RescheduleRequest>) -
 
 /// Queues the job of a history entry again. False when the job was cancelled or its store is gone.
 async fn again(tx: &db::Tx, cx: &Cx, row: job_history::Model) -> Result<bool, Error> {
-    let job = orchestrator_jobs::Entity::find_by_id(row.job_id).one(tx).await?;
+    let job = orchestrator_jobs::Entity::find_by_id(row.job_id)
+        .one(tx)
+        .await?;
     let Some(job) = job.filter(|job| !job.cancelled) else {
         return Ok(false);
     };
@@ -79,10 +83,26 @@ async fn again(tx: &db::Tx, cx: &Cx, row: job_history::Model) -> Result<bool, Er
             jobs::reschedule(tx, job.id, queued.schedule, cx.now()).await?;
         }
         Some(_) => {}
-        None => enqueue(tx, cx, job.id, job.agent_id, store_id, job.kind, Schedule::Immediate).await?,
+        None => {
+            enqueue(
+                tx,
+                cx,
+                job.id,
+                job.agent_id,
+                store_id,
+                job.kind,
+                Schedule::Immediate,
+            )
+            .await?
+        }
     }
     let message = format!("The job of history entry {} was queued again.", row.id);
-    let entry = Entry::new(Operation::Scheduled, Category::OrchestratorJob, row.job_type.clone(), message);
+    let entry = Entry::new(
+        Operation::Scheduled,
+        Category::OrchestratorJob,
+        row.job_type.clone(),
+        message,
+    );
     audit::record(tx, cx, entry).await?;
     let mut row = row.into_active_model();
     row.status = ActiveValue::Set(STATUS_WILL_RETRY);

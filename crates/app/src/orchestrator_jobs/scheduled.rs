@@ -7,7 +7,6 @@ use db::tables::{agents, certificate_stores, queue_jobs};
 use sea_orm::sea_query::{Expr, ExprTrait, Query as SqlQuery, SelectStatement, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Select};
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -45,11 +44,17 @@ fn store(column: certificate_stores::Column) -> SimpleExpr {
 }
 
 fn stores() -> SelectStatement {
-    SqlQuery::select().column(certificate_stores::Column::Id).from(certificate_stores::Entity).to_owned()
+    SqlQuery::select()
+        .column(certificate_stores::Column::Id)
+        .from(certificate_stores::Entity)
+        .to_owned()
 }
 
 fn agents_select() -> SelectStatement {
-    SqlQuery::select().column(agents::Column::Id).from(agents::Entity).to_owned()
+    SqlQuery::select()
+        .column(agents::Column::Id)
+        .from(agents::Entity)
+        .to_owned()
 }
 
 fn store_id() -> SimpleExpr {
@@ -70,11 +75,23 @@ pub(super) const FIELDS: &[Field] = &[
     field("JobId", FieldKind::Guid, || column(Column::Id)),
     field("AgentId", FieldKind::Guid, || column(Column::AgentId)),
     field("StoreId", FieldKind::Guid, || column(Column::StoreId)),
-    field("JobType", FieldKind::Folded, || kind_text(column(Column::Kind))),
+    field("JobType", FieldKind::Folded, || {
+        kind_text(column(Column::Kind))
+    }),
     field("Requested", FieldKind::Date, || column(Column::RequestedAt)),
-    field("Requester", FieldKind::Folded, || lower(column(Column::Requester))),
-    field("ScheduleType", FieldKind::Folded, || schedule_text(|| column(Column::Schedule))),
-    field_elsewhere("ClientMachine", FieldKind::Folded, store_id, machine, stores),
+    field("Requester", FieldKind::Folded, || {
+        lower(column(Column::Requester))
+    }),
+    field("ScheduleType", FieldKind::Folded, || {
+        schedule_text(|| column(Column::Schedule))
+    }),
+    field_elsewhere(
+        "ClientMachine",
+        FieldKind::Folded,
+        store_id,
+        machine,
+        stores,
+    ),
     field_elsewhere("Target", FieldKind::Folded, store_id, path, stores),
     field_elsewhere("TargetPath", FieldKind::Folded, store_id, path, stores),
     field_elsewhere(
@@ -89,13 +106,22 @@ pub(super) const FIELDS: &[Field] = &[
 /// The jobs that will be handed out: those that wait, and those that come back.
 pub(super) fn select() -> Select<Entity> {
     let schedule = || Expr::col((queue_jobs::Entity, queue_jobs::Column::Schedule));
-    let comes_back = schedule().is_not_null().and(schedule().ne("")).and(schedule().not_like("O%"));
+    let comes_back = schedule()
+        .is_not_null()
+        .and(schedule().ne(""))
+        .and(schedule().not_like("O%"));
     let waiting = SqlQuery::select()
         .column(queue_jobs::Column::Id)
         .from(queue_jobs::Entity)
-        .cond_where(Condition::any().add(queue_jobs::Column::State.eq(0)).add(comes_back))
+        .cond_where(
+            Condition::any()
+                .add(queue_jobs::Column::State.eq(0))
+                .add(comes_back),
+        )
         .to_owned();
-    Entity::find().filter(Column::Id.in_subquery(waiting)).filter(Column::Cancelled.eq(false))
+    Entity::find()
+        .filter(Column::Id.in_subquery(waiting))
+        .filter(Column::Cancelled.eq(false))
 }
 
 /// The jobs that will be handed to agents.
@@ -107,7 +133,10 @@ pub(super) fn select() -> Select<Entity> {
     responses((status = 200, body = Vec<ScheduledJobResponse>, description = "The jobs; `X-Total-Count` says how many there are")),
     extensions(("x-permissions" = json!(["/agents/management/read/"])))
 )]
-pub(super) async fn scheduled(cx: Cx, Query(paging): Query<Paging>) -> Result<List<ScheduledJobResponse>, Error> {
+pub(super) async fn scheduled(
+    cx: Cx,
+    Query(paging): Query<Paging>,
+) -> Result<List<ScheduledJobResponse>, Error> {
     cx.authorize(Permission::AgentsRead)?;
     let (rows, total) = page(&cx, select(), &paging, FIELDS, "Requested", Column::Id).await?;
     let ids: Vec<Uuid> = rows.iter().filter_map(|row| row.store_id).collect();
@@ -130,5 +159,8 @@ pub(super) async fn scheduled(cx: Cx, Query(paging): Query<Paging>) -> Result<Li
             job_type: row.job_type_id,
         }
     });
-    Ok(List { items: items.collect(), total })
+    Ok(List {
+        items: items.collect(),
+        total,
+    })
 }

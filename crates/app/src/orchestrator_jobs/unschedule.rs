@@ -3,7 +3,6 @@
 use db::tables::{certificate_stores, orchestrator_jobs};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -35,7 +34,10 @@ pub(crate) struct UnscheduleRequest {
     responses((status = 204, description = "Cancelled")),
     extensions(("x-permissions" = json!(["/agents/management/modify/"])))
 )]
-pub(super) async fn unschedule(cx: Cx, Body(request): Body<UnscheduleRequest>) -> Result<NoContent, Error> {
+pub(super) async fn unschedule(
+    cx: Cx,
+    Body(request): Body<UnscheduleRequest>,
+) -> Result<NoContent, Error> {
     cx.authorize(Permission::AgentsModify)?;
     let which = Which::new(request.job_ids, request.query, "JobIds")?;
     let db = cx.db().clone();
@@ -52,8 +54,12 @@ pub(super) async fn unschedule(cx: Cx, Body(request): Body<UnscheduleRequest>) -
                         let named = orchestrator_jobs::Column::Id.is_in(part.iter().copied());
                         rows.extend(scheduled::select().filter(named).all(tx).await?);
                     }
-                    let unknown = ids.iter().filter(|id| !rows.iter().any(|row| row.id == **id));
-                    let unknown: Vec<String> = unknown.map(|id| format!("There is no scheduled job {id}.")).collect();
+                    let unknown = ids
+                        .iter()
+                        .filter(|id| !rows.iter().any(|row| row.id == **id));
+                    let unknown: Vec<String> = unknown
+                        .map(|id| format!("There is no scheduled job {id}."))
+                        .collect();
                     if !unknown.is_empty() {
                         return Err(Error::bad_parts("JobIds: nothing was changed.", unknown));
                     }
@@ -69,7 +75,13 @@ pub(super) async fn unschedule(cx: Cx, Body(request): Body<UnscheduleRequest>) -
 }
 
 async fn cancel(tx: &db::Tx, cx: &Cx, row: &orchestrator_jobs::Model) -> Result<(), Error> {
-    withdraw(tx, cx, row.id, &format!("Cancelled by {}.", cx.caller_name())).await?;
+    withdraw(
+        tx,
+        cx,
+        row.id,
+        &format!("Cancelled by {}.", cx.caller_name()),
+    )
+    .await?;
     let cleared = certificate_stores::ActiveModel {
         inventory_schedule: ActiveValue::Set(None),
         inventory_job_id: ActiveValue::Set(None),
@@ -81,5 +93,15 @@ async fn cancel(tx: &db::Tx, cx: &Cx, row: &orchestrator_jobs::Model) -> Result<
         .exec(tx)
         .await?;
     let message = format!("Job {} was cancelled.", row.id);
-    audit::record(tx, cx, Entry::new(Operation::Deleted, Category::OrchestratorJob, &row.job_type, message)).await
+    audit::record(
+        tx,
+        cx,
+        Entry::new(
+            Operation::Deleted,
+            Category::OrchestratorJob,
+            &row.job_type,
+            message,
+        ),
+    )
+    .await
 }

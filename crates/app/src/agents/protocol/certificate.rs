@@ -38,11 +38,17 @@ impl Csr {
             text.as_bytes().to_vec()
         } else {
             let bare: String = text.split_ascii_whitespace().collect();
-            base64::engine::general_purpose::STANDARD.decode(bare).map_err(|_| wrong(&"it is not base64"))?
+            base64::engine::general_purpose::STANDARD
+                .decode(bare)
+                .map_err(|_| wrong(&"it is not base64"))?
         };
-        let request = CertificateRequest::from_pem_or_der(&octets).map_err(|error| wrong(&error))?;
+        let request =
+            CertificateRequest::from_pem_or_der(&octets).map_err(|error| wrong(&error))?;
         let key = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, request.spki_der());
-        Ok(Self { spki_der: request.spki_der().to_vec(), key: hex::encode(key) })
+        Ok(Self {
+            spki_der: request.spki_der().to_vec(),
+            key: hex::encode(key),
+        })
     }
 
     /// The certificate for this key and the agent's name. What the request says of the subject is not taken over: the
@@ -50,12 +56,18 @@ impl Csr {
     ///
     /// # Errors
     /// A refusal when the key is one that no certificate is given to.
-    pub(super) fn issue(&self, cx: &Cx, issuer: &Issuer, client_machine: &str) -> Result<pki::Certificate, Error> {
+    pub(super) fn issue(
+        &self,
+        cx: &Cx,
+        issuer: &Issuer,
+        client_machine: &str,
+    ) -> Result<pki::Certificate, Error> {
         let refused = |error: pki::Error| Error::bad_request(format!("CSR: {error}."));
         // A common name has 64 characters at most (RFC 5280 Appendix A.1).
         let name: String = client_machine.chars().take(64).collect();
         let subject = Subject {
-            name: DistinguishedName::parse(&format!("CN={}", escaped(name.trim()))).map_err(refused)?,
+            name: DistinguishedName::parse(&format!("CN={}", escaped(name.trim())))
+                .map_err(refused)?,
             sans: Vec::new(),
             spki_der: self.spki_der.clone(),
         };
@@ -68,7 +80,9 @@ impl Csr {
         let serial = Serial::from_random(&cx.app().randomness.octets());
         let begin = (cx.now() - BACK_DATED_MS).max(issuer.certificate().not_before());
         let end = (cx.now() + VALIDITY_MS).min(issuer.certificate().not_after());
-        let linted = issuer.prepare(subject, &profile, serial, begin, end).map_err(refused)?;
+        let linted = issuer
+            .prepare(subject, &profile, serial, begin, end)
+            .map_err(refused)?;
         linted.sign(issuer).map_err(Error::internal)
     }
 }

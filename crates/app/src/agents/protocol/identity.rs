@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use axum::http::{HeaderMap, header};
 use db::tables::agents;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter};
 
 use crate::app::App;
 use crate::error::{Error, Kind};
@@ -19,7 +19,10 @@ pub(super) enum Who {
     /// An agent that holds the key of its certificate, and which of its certificates it was (SHA-1, upper-case hex).
     Agent(Box<agents::Model>, String),
     /// An account. `unknown_certificate`: a certificate came along that is no agent's (any more).
-    Account { name: String, unknown_certificate: bool },
+    Account {
+        name: String,
+        unknown_certificate: bool,
+    },
     /// Somebody whose certificate is no agent's and who did not sign in.
     Stranger,
 }
@@ -44,17 +47,29 @@ pub(super) async fn identify(
 ) -> Result<Who, Error> {
     if let Some(PeerCertificate(der)) = &peer {
         let thumbprint = hex::encode_upper(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, der));
-        let known = agents::Column::Thumbprint.eq(&thumbprint).or(agents::Column::PreviousThumbprint.eq(&thumbprint));
-        if let Some(agent) = agents::Entity::find().filter(known).one(app.db().read()).await? {
+        let known = agents::Column::Thumbprint
+            .eq(&thumbprint)
+            .or(agents::Column::PreviousThumbprint.eq(&thumbprint));
+        if let Some(agent) = agents::Entity::find()
+            .filter(known)
+            .one(app.db().read())
+            .await?
+        {
             return Ok(Who::Agent(Box::new(agent), thumbprint));
         }
     }
     if !headers.contains_key(header::AUTHORIZATION) {
         return match peer {
             Some(_) => Ok(Who::Stranger),
-            None => Err(Error::new(Kind::Unauthenticated, "Neither a client certificate nor a name and password.")),
+            None => Err(Error::new(
+                Kind::Unauthenticated,
+                "Neither a client certificate nor a name and password.",
+            )),
         };
     }
     let account = security::sign_in(app, headers, address).await?;
-    Ok(Who::Account { name: account.name, unknown_certificate: peer.is_some() })
+    Ok(Who::Account {
+        name: account.name,
+        unknown_certificate: peer.is_some(),
+    })
 }

@@ -1,8 +1,9 @@
 //! `AnyInventory/Configure` and `/Update` (agent-protocol 7).
 
 use agent_protocol::{
-    InventoryConfigureResponse, InventoryItem, InventoryItemStatus, InventoryJob, InventorySubmitRequest,
-    InventorySubmitResponse, JobConfigureRequest, KnownInventoryItem, OperationResult, Redacted, path,
+    InventoryConfigureResponse, InventoryItem, InventoryItemStatus, InventoryJob,
+    InventorySubmitRequest, InventorySubmitResponse, JobConfigureRequest, KnownInventoryItem,
+    OperationResult, Redacted, path,
 };
 use base64::Engine;
 use db::tables::{agents, certificate_stores, orchestrator_jobs};
@@ -11,7 +12,9 @@ use serde_json::{Map, Value};
 
 use super::management::properties;
 use super::{Call, session};
-use crate::certificate_stores::{InventoryUpdate, last_inventory, record_inventory, secrets_of, store_with_type};
+use crate::certificate_stores::{
+    InventoryUpdate, last_inventory, record_inventory, secrets_of, store_with_type,
+};
 use crate::error::Error;
 use crate::orchestrator_jobs::{Handed, INVENTORY, hand_out, in_process};
 
@@ -22,30 +25,45 @@ pub(super) async fn job_of(
     agent: &agents::Model,
     job_id: uuid::Uuid,
     kind: i32,
-) -> Result<Option<(orchestrator_jobs::Model, certificate_stores::Model, db::tables::store_types::Model)>, Error> {
+) -> Result<
+    Option<(
+        orchestrator_jobs::Model,
+        certificate_stores::Model,
+        db::tables::store_types::Model,
+    )>,
+    Error,
+> {
     let read = call.cx.db().read();
-    let job = orchestrator_jobs::Entity::find_by_id(job_id).one(read).await?;
+    let job = orchestrator_jobs::Entity::find_by_id(job_id)
+        .one(read)
+        .await?;
     let Some(job) = job.filter(|job| job.agent_id == agent.id && job.kind == kind) else {
         return Ok(None);
     };
     let Some(store_id) = job.store_id else {
         return Ok(None);
     };
-    Ok(store_with_type(read, store_id).await?.map(|(store, store_type)| (job, store, store_type)))
+    Ok(store_with_type(read, store_id)
+        .await?
+        .map(|(store, store_type)| (job, store, store_type)))
 }
 
 /// Hands an inventory job to its agent.
 ///
 /// # Errors
 /// A refusal when the session or the job is not the agent's, or another job comes first.
-pub(super) async fn configure(call: &Call, request: JobConfigureRequest) -> Result<InventoryConfigureResponse, Error> {
+pub(super) async fn configure(
+    call: &Call,
+    request: JobConfigureRequest,
+) -> Result<InventoryConfigureResponse, Error> {
     let agent = session::agent_of(call, &request.session_token).await?;
     let cancelled = || InventoryConfigureResponse {
         job_cancelled: true,
         result: OperationResult::success(),
         ..Default::default()
     };
-    let Some((job, store, store_type)) = job_of(call, &agent, request.job_id, INVENTORY).await? else {
+    let Some((job, store, store_type)) = job_of(call, &agent, request.job_id, INVENTORY).await?
+    else {
         return Ok(cancelled());
     };
     let audit_id = match hand_over(call, &agent, &job, &store).await? {
@@ -55,12 +73,19 @@ pub(super) async fn configure(call: &Call, request: JobConfigureRequest) -> Resu
     };
     let secrets = secrets_of(&call.cx, &store).await?;
     let known = last_inventory(call.cx.db().read(), store.id).await?;
-    let inventory = known.into_iter().map(|(alias, private_key_entry, thumbprints)| KnownInventoryItem {
-        alias,
-        private_key_entry,
-        thumbprints,
-    });
-    let password = secrets.password.as_ref().map(|password| password.expose_str()).transpose()?;
+    let inventory =
+        known.into_iter().map(
+            |(alias, private_key_entry, thumbprints)| KnownInventoryItem {
+                alias,
+                private_key_entry,
+                thumbprints,
+            },
+        );
+    let password = secrets
+        .password
+        .as_ref()
+        .map(|password| password.expose_str())
+        .transpose()?;
     Ok(InventoryConfigureResponse {
         audit_id,
         job_cancelled: false,
@@ -70,17 +95,25 @@ pub(super) async fn configure(call: &Call, request: JobConfigureRequest) -> Resu
             client_machine: Some(store.client_machine.clone()),
             store_path: Some(store.store_path.clone()),
             // Secrets go only where TLS with a client certificate was proven.
-            store_password: password.filter(|_| call.who.has_certificate()).map(Redacted::from),
+            store_password: password
+                .filter(|_| call.who.has_certificate())
+                .map(Redacted::from),
             category: store_type.id,
             inventory: inventory.collect(),
-            properties: call.who.has_certificate().then(|| properties(&agent, &store, &secrets)).transpose()?,
+            properties: call
+                .who
+                .has_certificate()
+                .then(|| properties(&agent, &store, &secrets))
+                .transpose()?,
         }),
     })
 }
 
 /// What an agent is told when it fetches a job out of turn.
 pub(super) fn not_now() -> Error {
-    Error::bad_request("Another job of this store comes first, or the job is not due. Register again.")
+    Error::bad_request(
+        "Another job of this store comes first, or the job is not due. Register again.",
+    )
 }
 
 /// Claims a job for the agent.
@@ -103,10 +136,15 @@ pub(super) async fn hand_over(
 ///
 /// # Errors
 /// A refusal when the job is not one that the agent holds.
-pub(super) async fn update(call: &Call, request: InventorySubmitRequest) -> Result<InventorySubmitResponse, Error> {
+pub(super) async fn update(
+    call: &Call,
+    request: InventorySubmitRequest,
+) -> Result<InventorySubmitResponse, Error> {
     let agent = session::agent_of(call, &request.session_token).await?;
     let gone = || Error::bad_request("There is no such inventory in process.");
-    let (job, store, _) = job_of(call, &agent, request.job_id, INVENTORY).await?.ok_or_else(gone)?;
+    let (job, store, _) = job_of(call, &agent, request.job_id, INVENTORY)
+        .await?
+        .ok_or_else(gone)?;
     let items: Vec<InventoryUpdate> = request.inventory.into_iter().filter_map(read).collect();
     let (cx, lease_ms) = (call.cx.clone(), call.cx.app().options.job_lease_ms);
     call.cx
@@ -121,7 +159,9 @@ pub(super) async fn update(call: &Call, request: InventorySubmitRequest) -> Resu
             })
         })
         .await?;
-    Ok(InventorySubmitResponse { result: OperationResult::success() })
+    Ok(InventorySubmitResponse {
+        result: OperationResult::success(),
+    })
 }
 
 /// One item. One whose certificates cannot be read counts as unchanged: what was known of it is still the best that is
@@ -130,25 +170,47 @@ fn read(item: InventoryItem) -> Option<InventoryUpdate> {
     if item.alias.trim().is_empty() {
         return None;
     }
-    let certificates: Option<Vec<pki::Certificate>> = item.certificates.iter().map(|text| certificate(text)).collect();
+    let certificates: Option<Vec<pki::Certificate>> = item
+        .certificates
+        .iter()
+        .map(|text| certificate(text))
+        .collect();
     let readable = certificates.is_some();
     if !readable {
-        tracing::warn!(alias = item.alias, "an inventory item has a certificate that cannot be read");
+        tracing::warn!(
+            alias = item.alias,
+            "an inventory item has a certificate that cannot be read"
+        );
     }
     let certificates = certificates.unwrap_or_default();
-    let needs_certificates = !matches!(item.item_status, InventoryItemStatus::Remove | InventoryItemStatus::Unchanged);
+    let needs_certificates = !matches!(
+        item.item_status,
+        InventoryItemStatus::Remove | InventoryItemStatus::Unchanged
+    );
     let status = if readable && !(needs_certificates && certificates.is_empty()) {
         i32::try_from(item.item_status.value()).unwrap_or_default()
     } else {
         4
     };
     let parameters: Map<String, Value> = item.parameters.into_iter().collect();
-    Some(InventoryUpdate { alias: item.alias, status, certificates, private_key: item.private_key_entry, parameters })
+    Some(InventoryUpdate {
+        alias: item.alias,
+        status,
+        certificates,
+        private_key: item.private_key_entry,
+        parameters,
+    })
 }
 
 /// Bare base64 DER as the protocol has it; extensions also send PEM, and wrapped lines.
 fn certificate(text: &str) -> Option<pki::Certificate> {
-    let body: String = text.lines().filter(|line| !line.starts_with("-----")).flat_map(str::split_whitespace).collect();
-    let der = base64::engine::general_purpose::STANDARD.decode(body).ok()?;
+    let body: String = text
+        .lines()
+        .filter(|line| !line.starts_with("-----"))
+        .flat_map(str::split_whitespace)
+        .collect();
+    let der = base64::engine::general_purpose::STANDARD
+        .decode(body)
+        .ok()?;
     pki::Certificate::from_der(&der).ok()
 }

@@ -1,8 +1,8 @@
 //! `AnyManagement/Configure` (agent-protocol 8).
 
 use agent_protocol::{
-    CompleteStatus, JobConfigureRequest, ManagementConfigureResponse, ManagementExtra, ManagementJob, OperationResult,
-    OperationType, Redacted, property,
+    CompleteStatus, JobConfigureRequest, ManagementConfigureResponse, ManagementExtra,
+    ManagementJob, OperationResult, OperationType, Redacted, property,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -25,8 +25,8 @@ use crate::orchestrator_jobs::{self, Handed, MANAGEMENT, Report, secrets_place};
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct JobSecrets {
-    pfx_password: Option<Zeroizing<String>>,
-    entry_password: Option<Zeroizing<String>>,
+    pfx_password: Option<Redacted<String>>,
+    entry_password: Option<Redacted<String>>,
 }
 
 /// Hands a management job to its agent, with its secrets: this is the one place where they are opened. A job that cannot be
@@ -35,17 +35,23 @@ struct JobSecrets {
 /// # Errors
 /// A refusal when the session or the job is not the agent's, another job comes first, or the connection does not prove the
 /// agent's certificate.
-pub(super) async fn configure(call: &Call, request: JobConfigureRequest) -> Result<ManagementConfigureResponse, Error> {
+pub(super) async fn configure(
+    call: &Call,
+    request: JobConfigureRequest,
+) -> Result<ManagementConfigureResponse, Error> {
     let agent = session::agent_of(call, &request.session_token).await?;
     if !call.who.has_certificate() {
-        return Err(Error::forbidden("Management jobs carry secrets: they are given to agents with a certificate only."));
+        return Err(Error::forbidden(
+            "Management jobs carry secrets: they are given to agents with a certificate only.",
+        ));
     }
     let cancelled = || ManagementConfigureResponse {
         job_cancelled: true,
         result: OperationResult::success(),
         ..Default::default()
     };
-    let Some((job, store, store_type)) = job_of(call, &agent, request.job_id, MANAGEMENT).await? else {
+    let Some((job, store, store_type)) = job_of(call, &agent, request.job_id, MANAGEMENT).await?
+    else {
         return Ok(cancelled());
     };
     let audit_id = match hand_over(call, &agent, &job, &store).await? {
@@ -76,8 +82,12 @@ async fn give_up(
     audit_id: i64,
     error: &Error,
 ) -> Result<(), Error> {
-    let report =
-        Report { job_id: job.id, audit_id, status: CompleteStatus::Error, message: error.to_string() };
+    let report = Report {
+        job_id: job.id,
+        audit_id,
+        status: CompleteStatus::Error,
+        message: error.to_string(),
+    };
     let cx = call.cx.clone();
     call.cx
         .db()
@@ -99,7 +109,11 @@ async fn work(
     let secrets = secrets_of(&call.cx, store).await?;
     let passwords = job_secrets(call, job)?;
     let fields: Map<String, Value> = serde_json::from_str(&job.fields).unwrap_or_default();
-    let password = secrets.password.as_ref().map(|password| password.expose_str()).transpose()?;
+    let password = secrets
+        .password
+        .as_ref()
+        .map(|password| password.expose_str())
+        .transpose()?;
     let mut work = ManagementJob {
         operation_type: OperationType::from(i64::from(job.operation)),
         client_machine: Some(store.client_machine.clone()),
@@ -109,14 +123,17 @@ async fn work(
         category: store_type.id,
         alias: job.alias.clone(),
         overwrite: job.overwrite,
-        entry_password: passwords.entry_password.as_ref().map(|password| Redacted::from(password.as_str())),
+        entry_password: passwords.entry_password.clone(),
         properties: Some(properties(agent, store, &secrets)?),
         ..ManagementJob::default()
     };
     let mut extra = ManagementExtra {
         entry_parameters: fields.clone().into_iter().collect(),
         certificate_format: certificate_format(store_type),
-        renewal_thumbprint: fields.get("RenewalThumbprint").and_then(Value::as_str).map(str::to_owned),
+        renewal_thumbprint: fields
+            .get("RenewalThumbprint")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
         ..ManagementExtra::default()
     };
     if work.operation_type == OperationType::Add {
@@ -136,9 +153,12 @@ async fn put_certificate(
     extra: &mut ManagementExtra,
 ) -> Result<(), Error> {
     let read = call.cx.db().read();
-    let id = job.certificate_id.ok_or_else(|| Error::bad_request("The job names no certificate."))?;
+    let id = job
+        .certificate_id
+        .ok_or_else(|| Error::bad_request("The job names no certificate."))?;
     let found = certificates::load(read, id).await?;
-    let (_, certificate) = found.ok_or_else(|| Error::bad_request(format!("Certificate {id} is no longer there.")))?;
+    let (_, certificate) =
+        found.ok_or_else(|| Error::bad_request(format!("Certificate {id} is no longer there.")))?;
     let chain: Vec<pki::Certificate> = certificates::chain(read, &certificate)
         .await?
         .into_iter()
@@ -148,23 +168,44 @@ async fn put_certificate(
     let thumbprint = certificate.thumbprint();
     if job.include_private_key {
         let key = certificates::private_key(read, &call.cx, id).await?;
-        let key = key.ok_or_else(|| Error::bad_request(format!("Certificate {id} has no stored private key.")))?;
+        let key = key.ok_or_else(|| {
+            Error::bad_request(format!("Certificate {id} has no stored private key."))
+        })?;
         let password = match &passwords.pfx_password {
             Some(given) => given.clone(),
             None => random_password()?,
         };
-        let name = job.alias.clone().or_else(|| certificate.common_name().map(str::to_owned)).unwrap_or_default();
+        let name = job
+            .alias
+            .clone()
+            .or_else(|| certificate.common_name().map(str::to_owned))
+            .unwrap_or_default();
         // Older agents read what Keyfactor writes; ours reads better.
-        let encryption = if agent.takes_extras { Encryption::Modern } else { Encryption::Compatible };
+        let encryption = if agent.takes_extras {
+            Encryption::Modern
+        } else {
+            Encryption::Compatible
+        };
         let secret = password.clone();
-        let written = tokio::task::spawn_blocking(move || pkcs12::to_pkcs12(&key, &chain, &name, &secret, encryption));
-        let pfx = Zeroizing::new(written.await.map_err(Error::internal)?.map_err(Error::internal)?);
+        let written = tokio::task::spawn_blocking(move || {
+            pkcs12::to_pkcs12(&key, &chain, &name, secret.expose(), encryption)
+        });
+        let pfx = Zeroizing::new(
+            written
+                .await
+                .map_err(Error::internal)?
+                .map_err(Error::internal)?,
+        );
         work.private_key_entry = true;
         work.entry_contents = Some(BASE64.encode(&*pfx).into());
-        work.pfx_password = Some(Redacted::from(password.as_str()));
+        work.pfx_password = Some(password);
     } else {
         work.entry_contents = Some(BASE64.encode(certificate.der()).into());
-        extra.chain = chain.iter().skip(1).map(|issuer| BASE64.encode(issuer.der())).collect();
+        extra.chain = chain
+            .iter()
+            .skip(1)
+            .map(|issuer| BASE64.encode(issuer.der()))
+            .collect();
     }
     if work.alias.as_deref().is_none_or(str::is_empty) {
         work.alias = Some(thumbprint.clone());
@@ -178,14 +219,20 @@ fn job_secrets(call: &Call, job: &jobs_table::Model) -> Result<JobSecrets, Error
     let Some(sealed) = &job.sealed_secrets else {
         return Ok(JobSecrets::default());
     };
-    let opened = call.cx.app().keyring().open(&secrets_place(job.id), &Sealed::from_bytes(sealed.clone())?)?;
+    let opened = call
+        .cx
+        .app()
+        .keyring()
+        .open(&secrets_place(job.id), &Sealed::from_bytes(sealed.clone())?)?;
     Ok(serde_json::from_slice(opened.expose())?)
 }
 
-fn random_password() -> Result<Zeroizing<String>, Error> {
+fn random_password() -> Result<Redacted<String>, Error> {
     let mut octets = Zeroizing::new([0_u8; 24]);
     aws_lc_rs::rand::fill(&mut *octets).map_err(|_| Error::internal("no randomness"))?;
-    Ok(Zeroizing::new(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(*octets)))
+    Ok(Redacted::new(
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(*octets),
+    ))
 }
 
 /// The store's properties with their secrets, as the protocol has them: an object in a text, values as text.

@@ -9,11 +9,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use agent_protocol::{
-    OperationResult, ResultStatus, Session, SessionJob, SessionRegisterRequest, SessionRegisterResponse, code, path,
+    OperationResult, ResultStatus, Session, SessionJob, SessionRegisterRequest,
+    SessionRegisterResponse, code, path,
 };
 use base64::Engine;
 use db::tables::{agents, orchestrator_jobs};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -51,16 +55,27 @@ struct Given {
 /// What becomes of a registration.
 enum Outcome {
     /// A session, and the certificate when one was asked for.
-    Open { agent: Box<agents::Model>, token: Uuid, certificate: Option<Vec<u8>> },
+    Open {
+        agent: Box<agents::Model>,
+        token: Uuid,
+        certificate: Option<Vec<u8>>,
+    },
     /// No session. Status 2 asks for a new certificate, 3 is a no.
-    Closed { status: ResultStatus, code: &'static str, message: String },
+    Closed {
+        status: ResultStatus,
+        code: &'static str,
+        message: String,
+    },
 }
 
 /// Registers an agent.
 ///
 /// # Errors
 /// A refusal for a request that says too little; faults of the server.
-pub(super) async fn register(call: &Call, request: SessionRegisterRequest) -> Result<SessionRegisterResponse, Error> {
+pub(super) async fn register(
+    call: &Call,
+    request: SessionRegisterRequest,
+) -> Result<SessionRegisterResponse, Error> {
     let given = Given::new(request)?;
     if let Some(opened) = unchanged(call, &given).await? {
         return opened_answer(call, opened).await;
@@ -84,16 +99,21 @@ impl Given {
     fn new(request: SessionRegisterRequest) -> Result<Self, Error> {
         let client_machine = request.client_machine.trim().to_owned();
         if client_machine.is_empty() || client_machine.chars().count() > NAME_CHARACTERS_MAX {
-            return Err(Error::bad_request("ClientMachine: it has to have 1 to 200 characters."));
+            return Err(Error::bad_request(
+                "ClientMachine: it has to have 1 to 200 characters.",
+            ));
         }
         let csr = request.csr.filter(|text| !text.trim().is_empty());
         let names = request.capabilities.iter().take(CAPABILITIES_MAX);
-        let capabilities: Vec<String> =
-            names.map(|name| name.trim().chars().take(NAME_CHARACTERS_MAX).collect()).collect();
+        let capabilities: Vec<String> = names
+            .map(|name| name.trim().chars().take(NAME_CHARACTERS_MAX).collect())
+            .collect();
         let version = request.agent_version;
         Ok(Self {
             client_machine,
-            agent_id: Uuid::parse_str(request.agent_id.trim()).ok().filter(|id| !id.is_nil()),
+            agent_id: Uuid::parse_str(request.agent_id.trim())
+                .ok()
+                .filter(|id| !id.is_nil()),
             csr: csr.map(|text| Csr::read(&text)).transpose()?,
             platform: i32::try_from(request.agent_platform.value()).unwrap_or_default(),
             version: format!(
@@ -124,18 +144,31 @@ impl Given {
 
 /// The caller, owned, for the transaction.
 enum Caller {
-    Agent { id: Uuid, thumbprint: String },
-    Account { name: String, unknown_certificate: bool },
+    Agent {
+        id: Uuid,
+        thumbprint: String,
+    },
+    Account {
+        name: String,
+        unknown_certificate: bool,
+    },
     Stranger,
 }
 
 impl Caller {
     fn of(who: &Who) -> Self {
         match who {
-            Who::Agent(agent, thumbprint) => Self::Agent { id: agent.id, thumbprint: thumbprint.clone() },
-            Who::Account { name, unknown_certificate } => {
-                Self::Account { name: name.clone(), unknown_certificate: *unknown_certificate }
-            }
+            Who::Agent(agent, thumbprint) => Self::Agent {
+                id: agent.id,
+                thumbprint: thumbprint.clone(),
+            },
+            Who::Account {
+                name,
+                unknown_certificate,
+            } => Self::Account {
+                name: name.clone(),
+                unknown_certificate: *unknown_certificate,
+            },
             Who::Stranger => Self::Stranger,
         }
     }
@@ -160,11 +193,18 @@ async fn unchanged(call: &Call, given: &Given) -> Result<Option<Outcome>, Error>
         return Ok(None);
     }
     let held = jobs::claimed(cx.db().read(), &queue_of(agent.id)).await?;
-    if held.iter().any(|job| job.lease_until.is_some_and(|until| until <= cx.now())) {
+    if held
+        .iter()
+        .any(|job| job.lease_until.is_some_and(|until| until <= cx.now()))
+    {
         return Ok(None);
     }
     let token = session::running(cx.db().read(), cx, agent.id).await?;
-    Ok(token.map(|token| Outcome::Open { agent: agent.clone(), token, certificate: None }))
+    Ok(token.map(|token| Outcome::Open {
+        agent: agent.clone(),
+        token,
+        certificate: None,
+    }))
 }
 
 async fn decide(
@@ -175,7 +215,9 @@ async fn decide(
     issuer: Option<&Arc<pki::Issuer>>,
 ) -> Result<Outcome, Error> {
     let Some(agent) = find_or_create(tx, cx, who, given).await? else {
-        return Ok(refused("The server does not know this certificate. Enroll again."));
+        return Ok(refused(
+            "The server does not know this certificate. Enroll again.",
+        ));
     };
     let mut row = agent.clone().into_active_model();
     row.platform = ActiveValue::Set(given.platform);
@@ -189,16 +231,23 @@ async fn decide(
     }
     let verdict = match agent.status {
         STATUS_NEW => Verdict::Closed(pending(&agent)),
-        STATUS_DISAPPROVED => Verdict::Closed(refused(&format!("Agent {} was disapproved.", agent.client_machine))),
+        STATUS_DISAPPROVED => Verdict::Closed(refused(&format!(
+            "Agent {} was disapproved.",
+            agent.client_machine
+        ))),
         _ => match (&given.csr, issuer) {
-            (Some(csr), Some(issuer)) => with_request(tx, cx, who, &agent, &mut row, csr, issuer).await?,
+            (Some(csr), Some(issuer)) => {
+                with_request(tx, cx, who, &agent, &mut row, csr, issuer).await?
+            }
             _ => without_request(cx, who, &agent, &mut row),
         },
     };
     let message = match &verdict {
-        Verdict::Closed(Outcome::Closed { message, status: ResultStatus::Error, .. }) if agent.status != STATUS_NEW => {
-            Some(message.clone())
-        }
+        Verdict::Closed(Outcome::Closed {
+            message,
+            status: ResultStatus::Error,
+            ..
+        }) if agent.status != STATUS_NEW => Some(message.clone()),
         _ => None,
     };
     row.last_error_code = ActiveValue::Set(None);
@@ -209,7 +258,11 @@ async fn decide(
         Verdict::Open(certificate) => {
             lapse(tx, cx, &queue_of(agent.id)).await?;
             let token = session::open(tx, cx, agent.id).await?;
-            Ok(Outcome::Open { agent: Box::new(agent), token, certificate })
+            Ok(Outcome::Open {
+                agent: Box::new(agent),
+                token,
+                certificate,
+            })
         }
     }
 }
@@ -220,7 +273,11 @@ enum Verdict {
 }
 
 fn refused(message: &str) -> Outcome {
-    Outcome::Closed { status: ResultStatus::Error, code: "", message: message.to_owned() }
+    Outcome::Closed {
+        status: ResultStatus::Error,
+        code: "",
+        message: message.to_owned(),
+    }
 }
 
 fn pending(agent: &agents::Model) -> Outcome {
@@ -240,13 +297,19 @@ async fn find_or_create(
 ) -> Result<Option<agents::Model>, Error> {
     let name = match who {
         Caller::Agent { id, .. } => {
-            return Ok(agents::Entity::find_by_id(*id).lock_exclusive().one(tx).await?);
+            return Ok(agents::Entity::find_by_id(*id)
+                .lock_exclusive()
+                .one(tx)
+                .await?);
         }
         Caller::Account { name, .. } => name,
         Caller::Stranger => return Ok(None),
     };
     if let Some(id) = given.agent_id {
-        let found = agents::Entity::find_by_id(id).lock_exclusive().one(tx).await?;
+        let found = agents::Entity::find_by_id(id)
+            .lock_exclusive()
+            .one(tx)
+            .await?;
         if let Some(found) = found.filter(|agent| agent.username == *name) {
             return Ok(Some(found));
         }
@@ -284,9 +347,17 @@ async fn find_or_create(
         last_seen: ActiveValue::Set(cx.now()),
     };
     let agent = row.insert(tx).await?;
-    let message = format!("Agent {} registered as {name} and waits for approval.", agent.client_machine);
-    let entry = Entry::new(Operation::Created, Category::Agent, &agent.client_machine, message)
-        .after(json!({ "AgentId": agent.id, "Username": name, "AgentPlatform": given.platform }));
+    let message = format!(
+        "Agent {} registered as {name} and waits for approval.",
+        agent.client_machine
+    );
+    let entry = Entry::new(
+        Operation::Created,
+        Category::Agent,
+        &agent.client_machine,
+        message,
+    )
+    .after(json!({ "AgentId": agent.id, "Username": name, "AgentPlatform": given.platform }));
     audit::record(tx, cx, entry).await?;
     Ok(Some(agent))
 }
@@ -326,10 +397,18 @@ async fn with_request(
     }
     let certificate = csr.issue(cx, issuer, &agent.client_machine)?;
     let thumbprint = certificate.thumbprint();
-    let message = format!("Agent {} was given the certificate {thumbprint}.", agent.client_machine);
-    let entry = Entry::new(Operation::Updated, Category::Agent, &agent.client_machine, message)
-        .before(json!({ "AgentId": agent.id, "Thumbprint": agent.thumbprint }))
-        .after(json!({ "AgentId": agent.id, "Thumbprint": thumbprint }));
+    let message = format!(
+        "Agent {} was given the certificate {thumbprint}.",
+        agent.client_machine
+    );
+    let entry = Entry::new(
+        Operation::Updated,
+        Category::Agent,
+        &agent.client_machine,
+        message,
+    )
+    .before(json!({ "AgentId": agent.id, "Thumbprint": agent.thumbprint }))
+    .after(json!({ "AgentId": agent.id, "Thumbprint": thumbprint }));
     audit::record(tx, cx, entry).await?;
     let der = certificate.der().to_vec();
     row.certificate = ActiveValue::Set(Some(der.clone()));
@@ -342,10 +421,22 @@ async fn with_request(
 }
 
 /// An approved agent opens a session.
-fn without_request(cx: &Cx, who: &Caller, agent: &agents::Model, row: &mut agents::ActiveModel) -> Verdict {
+fn without_request(
+    cx: &Cx,
+    who: &Caller,
+    agent: &agents::Model,
+    row: &mut agents::ActiveModel,
+) -> Verdict {
     let renew = |code: &'static str| {
-        let message = format!("Agent {} has to renew its certificate.", agent.client_machine);
-        Verdict::Closed(Outcome::Closed { status: ResultStatus::Warning, code, message })
+        let message = format!(
+            "Agent {} has to renew its certificate.",
+            agent.client_machine
+        );
+        Verdict::Closed(Outcome::Closed {
+            status: ResultStatus::Warning,
+            code,
+            message,
+        })
     };
     match who {
         Caller::Agent { thumbprint, .. } => {
@@ -357,27 +448,46 @@ fn without_request(cx: &Cx, who: &Caller, agent: &agents::Model, row: &mut agent
             match agent.authentication_reenrollment {
                 1 => renew(code::CERTIFICATE_RENEWAL_REQUESTED),
                 2 => renew(code::CERTIFICATE_RENEWAL_REQUIRED),
-                _ if age == Age::Old && agent.platform == PLATFORM_NATIVE => renew(code::CERTIFICATE_RENEWAL_REQUESTED),
+                _ if age == Age::Old && agent.platform == PLATFORM_NATIVE => {
+                    renew(code::CERTIFICATE_RENEWAL_REQUESTED)
+                }
                 _ => Verdict::Open(None),
             }
         }
         Caller::Account { .. } | Caller::Stranger if agent.thumbprint.is_some() => {
-            let message = format!("Agent {} has a certificate and has to present it.", agent.client_machine);
+            let message = format!(
+                "Agent {} has a certificate and has to present it.",
+                agent.client_machine
+            );
             Verdict::Closed(refused(&message))
         }
         // It was reset and approved again, and still has its old certificate.
-        Caller::Account { unknown_certificate: true, .. } => renew(code::CERTIFICATE_RENEWAL_REQUIRED),
+        Caller::Account {
+            unknown_certificate: true,
+            ..
+        } => renew(code::CERTIFICATE_RENEWAL_REQUIRED),
         Caller::Account { .. } | Caller::Stranger => Verdict::Open(None),
     }
 }
 
 async fn opened_answer(call: &Call, outcome: Outcome) -> Result<SessionRegisterResponse, Error> {
     match outcome {
-        Outcome::Closed { status, code, message } => Ok(SessionRegisterResponse {
-            session: Some(Session { heartbeat_interval: session::HEARTBEAT_MINUTES, ..Session::default() }),
+        Outcome::Closed {
+            status,
+            code,
+            message,
+        } => Ok(SessionRegisterResponse {
+            session: Some(Session {
+                heartbeat_interval: session::HEARTBEAT_MINUTES,
+                ..Session::default()
+            }),
             result: OperationResult::failure(status, &message, code),
         }),
-        Outcome::Open { agent, token, certificate } => Ok(SessionRegisterResponse {
+        Outcome::Open {
+            agent,
+            token,
+            certificate,
+        } => Ok(SessionRegisterResponse {
             session: Some(Session {
                 token: Some(token.to_string().into()),
                 agent_id: Some(agent.id.to_string()),
@@ -385,7 +495,8 @@ async fn opened_answer(call: &Call, outcome: Outcome) -> Result<SessionRegisterR
                 jobs: due_jobs(&call.cx, &agent).await?,
                 client_parameters: std::collections::BTreeMap::new(),
                 client_machine: Some(agent.client_machine.clone()),
-                certificate: certificate.map(|der| base64::engine::general_purpose::STANDARD.encode(der)),
+                certificate: certificate
+                    .map(|der| base64::engine::general_purpose::STANDARD.encode(der)),
                 chancery: None,
             }),
             result: OperationResult::success(),
@@ -400,7 +511,9 @@ async fn due_jobs(cx: &Cx, agent: &agents::Model) -> Result<Vec<SessionJob>, Err
     let held = jobs::claimed(cx.db().read(), &queue).await?;
     let busy: HashSet<String> = held.iter().filter_map(|job| job.lane.clone()).collect();
     let due = jobs::due_within(cx.db().read(), &queue, cx.now()).await?;
-    let free = due.into_iter().filter(|job| job.lane.as_ref().is_none_or(|lane| !busy.contains(lane)));
+    let free = due
+        .into_iter()
+        .filter(|job| job.lane.as_ref().is_none_or(|lane| !busy.contains(lane)));
     let held = held.into_iter().filter(|_| agent.single_shot);
     let ids: Vec<Uuid> = held.chain(free).map(|job| job.id).take(JOBS_MAX).collect();
     let mut found: HashMap<Uuid, (i32, Uuid)> = HashMap::new();
@@ -414,7 +527,10 @@ async fn due_jobs(cx: &Cx, agent: &agents::Model) -> Result<Vec<SessionJob>, Err
             .into_tuple()
             .all(cx.db().read())
             .await?;
-        found.extend(rows.into_iter().map(|(id, kind, job_type_id)| (id, (kind, job_type_id))));
+        found.extend(
+            rows.into_iter()
+                .map(|(id, kind, job_type_id)| (id, (kind, job_type_id))),
+        );
     }
     Ok(ids
         .into_iter()
@@ -423,7 +539,11 @@ async fn due_jobs(cx: &Cx, agent: &agents::Model) -> Result<Vec<SessionJob>, Err
             let (configure, complete, priority) = if kind == INVENTORY {
                 (path::INVENTORY_CONFIGURE, path::INVENTORY_COMPLETE, None)
             } else {
-                (path::MANAGEMENT_CONFIGURE, path::MANAGEMENT_COMPLETE, Some(MANAGEMENT_PRIORITY))
+                (
+                    path::MANAGEMENT_CONFIGURE,
+                    path::MANAGEMENT_COMPLETE,
+                    Some(MANAGEMENT_PRIORITY),
+                )
             };
             Some(SessionJob {
                 job_id: id,

@@ -1,7 +1,8 @@
 //! Sessions: tokens, heartbeats, and the end of jobs.
 
 use agent_protocol::{
-    HeartbeatRequest, HeartbeatResponse, JobCompleteRequest, JobCompleteResponse, OperationResult, Redacted,
+    HeartbeatRequest, HeartbeatResponse, JobCompleteRequest, JobCompleteResponse, OperationResult,
+    Redacted,
 };
 use db::tables::{agent_sessions, agents};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
@@ -25,13 +26,23 @@ pub(super) const HEARTBEAT_MINUTES: i64 = 5;
 ///
 /// # Errors
 /// A refusal for a token that is unknown, expired, or another agent's.
-pub(super) async fn agent_of(call: &Call, token: &Redacted<String>) -> Result<agents::Model, Error> {
+pub(super) async fn agent_of(
+    call: &Call,
+    token: &Redacted<String>,
+) -> Result<agents::Model, Error> {
     let unknown = || Error::forbidden("The session is unknown or has ended. Register again.");
     let token = Uuid::parse_str(token.expose().trim()).map_err(|_| unknown())?;
     let db = call.cx.db();
-    let session = agent_sessions::Entity::find_by_id(token).one(db.read()).await?;
-    let session = session.filter(|session| session.expires_at > call.cx.now()).ok_or_else(unknown)?;
-    let agent = agents::Entity::find_by_id(session.agent_id).one(db.read()).await?.ok_or_else(unknown)?;
+    let session = agent_sessions::Entity::find_by_id(token)
+        .one(db.read())
+        .await?;
+    let session = session
+        .filter(|session| session.expires_at > call.cx.now())
+        .ok_or_else(unknown)?;
+    let agent = agents::Entity::find_by_id(session.agent_id)
+        .one(db.read())
+        .await?
+        .ok_or_else(unknown)?;
     let is_caller = match &call.who {
         Who::Agent(caller, _) => caller.id == agent.id,
         // An agent that works without a certificate; one that has a certificate has to present it.
@@ -42,7 +53,10 @@ pub(super) async fn agent_of(call: &Call, token: &Redacted<String>) -> Result<ag
         return Err(unknown());
     }
     if agent.status != STATUS_APPROVED {
-        return Err(Error::forbidden(format!("Agent {} is not approved.", agent.client_machine)));
+        return Err(Error::forbidden(format!(
+            "Agent {} is not approved.",
+            agent.client_machine
+        )));
     }
     Ok(agent)
 }
@@ -78,12 +92,17 @@ pub(super) async fn open(tx: &db::Tx, cx: &Cx, agent_id: Uuid) -> Result<Uuid, E
         created_at: ActiveValue::Set(cx.now()),
         expires_at: ActiveValue::Set(cx.now() + SESSION_MS),
     };
-    agent_sessions::Entity::insert(session).exec_without_returning(tx).await?;
+    agent_sessions::Entity::insert(session)
+        .exec_without_returning(tx)
+        .await?;
     Ok(token)
 }
 
 /// `Session/Heartbeat`: whether the session still counts.
-pub(super) async fn heartbeat(call: &Call, request: HeartbeatRequest) -> Result<HeartbeatResponse, Error> {
+pub(super) async fn heartbeat(
+    call: &Call,
+    request: HeartbeatRequest,
+) -> Result<HeartbeatResponse, Error> {
     let session_valid = match agent_of(call, &request.session_token).await {
         Ok(_) => true,
         Err(error) if error.kind() == crate::error::Kind::Forbidden => false,
@@ -97,7 +116,10 @@ pub(super) async fn heartbeat(call: &Call, request: HeartbeatRequest) -> Result<
 }
 
 /// `AnyInventory/Complete` and `AnyManagement/Complete`: how a job ended.
-pub(super) async fn complete(call: &Call, request: JobCompleteRequest) -> Result<JobCompleteResponse, Error> {
+pub(super) async fn complete(
+    call: &Call,
+    request: JobCompleteRequest,
+) -> Result<JobCompleteResponse, Error> {
     let agent = agent_of(call, &request.session_token).await?;
     let report = Report {
         job_id: request.job_id,
@@ -113,23 +135,36 @@ pub(super) async fn complete(call: &Call, request: JobCompleteRequest) -> Result
             Box::pin(async move { orchestrator_jobs::complete(tx, &cx, &agent, &report).await })
         })
         .await?;
-    Ok(JobCompleteResponse { result: OperationResult::success(), inventory_job })
+    Ok(JobCompleteResponse {
+        result: OperationResult::success(),
+        inventory_job,
+    })
 }
 
 /// The agent's words, and what a deployment proved or failed to prove.
 fn message(request: &JobCompleteRequest) -> String {
-    let mut text: String =
-        request.message.trim().chars().take(orchestrator_jobs::MESSAGE_MAX_CHARACTERS - 200).collect();
+    let mut text: String = request
+        .message
+        .trim()
+        .chars()
+        .take(orchestrator_jobs::MESSAGE_MAX_CHARACTERS - 200)
+        .collect();
     let Some(extra) = &request.chancery else {
         return text;
     };
     let mut remarks = Vec::new();
     let thumbprint = |text: &str| text.chars().take(40).collect::<String>();
-    if let Some(expected) = extra.expected_thumbprint.as_deref().filter(|expected| !text.contains(*expected)) {
+    if let Some(expected) = extra
+        .expected_thumbprint
+        .as_deref()
+        .filter(|expected| !text.contains(*expected))
+    {
         remarks.push(format!("expected {}", thumbprint(expected)));
     }
     match extra.served_thumbprint.as_deref() {
-        Some(served) if !text.contains(served) => remarks.push(format!("served {}", thumbprint(served))),
+        Some(served) if !text.contains(served) => {
+            remarks.push(format!("served {}", thumbprint(served)))
+        }
         None if extra.expected_thumbprint.is_some() => remarks.push("served nothing".into()),
         _ => {}
     }
@@ -153,14 +188,20 @@ mod tests {
 
     #[test]
     fn what_was_served_stands_in_the_message() {
-        let mut request = JobCompleteRequest { message: "the probe failed".into(), ..Default::default() };
+        let mut request = JobCompleteRequest {
+            message: "the probe failed".into(),
+            ..Default::default()
+        };
         assert_eq!(message(&request), "the probe failed");
         request.chancery = Some(CompletionExtra {
             served_thumbprint: Some("AA".into()),
             expected_thumbprint: Some("BB".into()),
             rolled_back: true,
         });
-        assert_eq!(message(&request), "the probe failed (expected BB, served AA, rolled back)");
+        assert_eq!(
+            message(&request),
+            "the probe failed (expected BB, served AA, rolled back)"
+        );
         request.message = "AA is served and not BB".into();
         assert_eq!(message(&request), "AA is served and not BB (rolled back)");
         request.message = "x".repeat(5_000);
