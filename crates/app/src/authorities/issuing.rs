@@ -171,6 +171,14 @@ impl App {
         certificates_of(&self.issuers.known(), PURPOSE_AGENTS)
     }
 
+    /// The roots of what is enrolled here, DER: what clients of this server and of deployed certificates trust.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn trust_anchors(&self) -> Result<Vec<Vec<u8>>, Error> {
+        trust_anchors(self).await
+    }
+
     /// A certificate for the listener from the built-in authority, leaf first, recorded in the inventory. The key stays with
     /// the caller.
     ///

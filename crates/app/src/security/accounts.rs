@@ -132,6 +132,50 @@ pub async fn any(app: &Arc<App>) -> Result<bool, Error> {
         .is_some())
 }
 
+/// Whether there is an account of this name.
+///
+/// # Errors
+/// Those of the database.
+pub async fn exists(app: &Arc<App>, name: &str) -> Result<bool, Error> {
+    let found = accounts::Entity::find()
+        .filter(accounts::Column::NameFold.eq(db::fold(name)))
+        .one(app.db().read())
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Keeps an account from signing in, or lets it sign in again.
+///
+/// # Errors
+/// 404 for an unknown name, 403 without the permission.
+pub async fn set_disabled(cx: &Cx, name: &str, disabled: bool) -> Result<(), Error> {
+    cx.authorize(Permission::SecurityModify)?;
+    let (cx, name) = (cx.clone(), name.trim().to_owned());
+    let db = cx.db().clone();
+    db.write("accounts.set_disabled", move |tx| {
+        Box::pin(async move {
+            let found = accounts::Entity::find()
+                .filter(accounts::Column::NameFold.eq(db::fold(&name)))
+                .one(tx)
+                .await?;
+            let account = found.ok_or_else(|| Error::not_found("account", format!("{name:?}")))?;
+            if account.disabled == disabled {
+                return Ok(());
+            }
+            let mut changed = account.into_active_model();
+            changed.disabled = ActiveValue::Set(disabled);
+            changed.update(tx).await?;
+            let what = if disabled { "disabled" } else { "enabled" };
+            let message = format!("The account {name} was {what}.");
+            let entry = Entry::new(Operation::Updated, Category::Account, &name, message)
+                .before(serde_json::json!({ "Disabled": !disabled }))
+                .after(serde_json::json!({ "Disabled": disabled }));
+            audit::record(tx, &cx, entry).await
+        })
+    })
+    .await
+}
+
 /// A password that is hard to guess and easy to type: 24 letters and digits in groups.
 pub fn random_password() -> String {
     const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
