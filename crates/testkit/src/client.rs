@@ -185,7 +185,6 @@ impl RequestBuilder {
 
 /// An answer, checked.
 #[derive(Clone, Debug)]
-#[must_use]
 pub struct Answer {
     /// The status.
     pub status: u16,

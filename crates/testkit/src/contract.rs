@@ -249,26 +249,38 @@ impl Contract {
         if depth > MAX_DEPTH {
             return Vec::new();
         }
-        let mut all = Vec::new();
-        let mut choices: Vec<&Value> = Vec::new();
+        let (mut all, mut choices) = (Vec::new(), Vec::new());
         for schema in schemas {
             self.flatten(schema, &mut all, &mut choices, 0);
         }
-        if let Some((choice, rest)) = choices.split_first() {
-            // One of several shapes: the one that leaves least over.
-            let branches = choice.as_array().into_iter().flatten();
+        self.undeclared_of(&all, &choices, value, at, depth)
+    }
+
+    /// The same for schemas whose references have been followed; of each of the choices one branch holds.
+    fn undeclared_of(
+        &self,
+        all: &[&Value],
+        choices: &[&Value],
+        value: &Value,
+        at: &str,
+        depth: usize,
+    ) -> Vec<String> {
+        if let Some((choice, others)) = choices.split_first() {
+            // The branch that leaves least over is the one meant.
+            let branches = choice
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|branch| may_be(self.resolve(branch), value));
             let found = branches.map(|branch| {
-                let with: Vec<&Value> = all.iter().copied().chain([branch]).collect();
-                let with_rest: Vec<&Value> = with
-                    .into_iter()
-                    .chain(rest.iter().filter_map(|other| other.get(0)))
-                    .collect();
-                self.undeclared(&with_rest, value, at, depth + 1)
+                let (mut with, mut left) = (all.to_vec(), others.to_vec());
+                self.flatten(branch, &mut with, &mut left, 0);
+                self.undeclared_of(&with, &left, value, at, depth + 1)
             });
             return found.min_by_key(Vec::len).unwrap_or_default();
         }
         match value {
-            Value::Object(members) => self.undeclared_members(&all, members, at, depth),
+            Value::Object(members) => self.undeclared_members(all, members, at, depth),
             Value::Array(entries) => {
                 let items: Vec<&Value> = all
                     .iter()
@@ -353,6 +365,24 @@ impl Contract {
     /// 1 or 2.
     pub fn version(&self) -> u8 {
         self.version
+    }
+}
+
+/// Whether a schema's type lets this value through.
+fn may_be(schema: &Value, value: &Value) -> bool {
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let is = |declared: &Value| declared == kind || kind == "number" && declared == "integer";
+    match &schema["type"] {
+        Value::Null => true,
+        Value::Array(kinds) => kinds.iter().any(is),
+        declared => is(declared),
     }
 }
 

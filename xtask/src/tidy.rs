@@ -1,0 +1,263 @@
+//! `cargo xtask tidy`: what the architecture says and no compiler checks.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{root, rust_files, say};
+
+/// Who may know whom, outside tests (ARCHITECTURE.md).
+const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("pki", &[]),
+    ("search", &[]),
+    ("agent-protocol", &[]),
+    ("secrets", &["pki"]),
+    ("db", &[]),
+    ("jobs", &["db"]),
+    ("ca", &["pki", "secrets"]),
+    ("stores", &["pki", "secrets"]),
+    ("agent", &["stores", "agent-protocol", "pki", "secrets"]),
+    (
+        "app",
+        &[
+            "pki",
+            "search",
+            "agent-protocol",
+            "secrets",
+            "db",
+            "jobs",
+            "ca",
+            "stores",
+        ],
+    ),
+    (
+        "chancery",
+        &[
+            "pki",
+            "search",
+            "agent-protocol",
+            "secrets",
+            "db",
+            "jobs",
+            "ca",
+            "stores",
+            "agent",
+            "app",
+        ],
+    ),
+    (
+        "testkit",
+        &[
+            "pki",
+            "search",
+            "agent-protocol",
+            "secrets",
+            "db",
+            "jobs",
+            "ca",
+            "stores",
+            "agent",
+            "app",
+        ],
+    ),
+];
+/// Libraries that only some crates may know: HTTP serving and databases.
+const KEPT: &[(&str, &[&str])] = &[
+    ("axum", &["app", "chancery", "testkit"]),
+    ("utoipa", &["app", "chancery"]),
+    ("sea-orm", &["db", "jobs", "app", "testkit"]),
+    ("sqlx", &["db", "jobs", "testkit"]),
+];
+/// Lines of a file; above, its head (the `//!` lines) says why with [`LONG`].
+const LINES_MAX: usize = 500;
+const LONG: &str = "long because";
+/// Words that no line of code has. In pieces, so that this file does not find itself.
+const FORBIDDEN: &[(&str, &str)] = &[
+    (concat!("to", "do!("), "finish it"),
+    (concat!("unimple", "mented!("), "finish it"),
+    (concat!("db", "g!("), "take it out"),
+    (concat!("print", "ln!("), "write through a writer"),
+    (concat!("#[al", "low("), "#[expect] with a reason"),
+    (concat!("#![al", "low("), "#[expect] with a reason"),
+];
+
+pub(crate) fn run() -> Result<()> {
+    let mut wrong = Vec::new();
+    dependencies(&mut wrong)?;
+    lines(&mut wrong)?;
+    errors(&mut wrong)?;
+    for line in &wrong {
+        say(line)?;
+    }
+    if !wrong.is_empty() {
+        bail!("tidy: {} to put right", wrong.len());
+    }
+    say("tidy: nothing to put right")
+}
+
+fn dependencies(wrong: &mut Vec<String>) -> Result<()> {
+    for entry in std::fs::read_dir(root().join("crates"))? {
+        let folder = entry?.path();
+        let name = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let manifest = folder.join("Cargo.toml");
+        if !manifest.exists() {
+            continue;
+        }
+        let Some((_, allowed)) = MAY_KNOW.iter().find(|(of, _)| *of == name) else {
+            wrong.push(format!("crates/{name}: not in the table of who may know whom (xtask/src/tidy.rs, ARCHITECTURE.md)"));
+            continue;
+        };
+        for dependency in dependencies_of(&std::fs::read_to_string(&manifest)?) {
+            let ours = MAY_KNOW.iter().any(|(of, _)| *of == dependency);
+            if ours && !allowed.contains(&dependency.as_str()) {
+                wrong.push(format!("crates/{name}: must not know {dependency}"));
+            }
+            if let Some((_, keepers)) = KEPT.iter().find(|(library, _)| *library == dependency)
+                && !keepers.contains(&name.as_str())
+            {
+                wrong.push(format!(
+                    "crates/{name}: must not know {dependency}, which is for {}",
+                    keepers.join(", ")
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The names in `[dependencies]`; those of tests and build scripts are free.
+fn dependencies_of(manifest: &str) -> Vec<String> {
+    let mut inside = false;
+    let mut found = Vec::new();
+    for line in manifest.lines() {
+        let line = line.trim();
+        if line.starts_with('[') {
+            inside = line == "[dependencies]";
+            if let Some(name) = line.strip_prefix("[dependencies.") {
+                found.push(name.trim_end_matches(']').to_owned());
+            }
+        } else if inside && !line.is_empty() && !line.starts_with('#') {
+            found.push(
+                line.split(['.', '=', ' '])
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            );
+        }
+    }
+    found
+}
+
+fn lines(wrong: &mut Vec<String>) -> Result<()> {
+    for folder in ["crates", "xtask"] {
+        for file in rust_files(&root().join(folder))? {
+            let shown = file
+                .strip_prefix(root())
+                .unwrap_or(&file)
+                .display()
+                .to_string();
+            let text = std::fs::read_to_string(&file)?;
+            if text.lines().any(|line| line.starts_with("//! @generated")) {
+                continue;
+            }
+            let count = text.lines().count();
+            let head = text
+                .lines()
+                .take_while(|line| line.starts_with("//!"))
+                .collect::<Vec<_>>()
+                .join(" ");
+            if head.is_empty() {
+                wrong.push(format!(
+                    "{shown}:1: no head (`//!`) that says what the file is"
+                ));
+            }
+            if count > LINES_MAX && !head.to_lowercase().contains(LONG) {
+                wrong.push(format!(
+                    "{shown}:1: {count} lines; cut it, or say why in the head (`//! … {LONG} …`)"
+                ));
+            }
+            for (number, line) in (1..).zip(text.lines()) {
+                let code = line.split("//").next().unwrap_or_default();
+                for (word, instead) in FORBIDDEN {
+                    if code.contains(word) {
+                        wrong.push(format!("{shown}:{number}: {word}…: {instead}"));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The table of errors in the code and in the documents has the same rows.
+fn errors(wrong: &mut Vec<String>) -> Result<()> {
+    let documents = root().join("docs/errors.md");
+    if !documents.exists() {
+        return Ok(());
+    }
+    let code = std::fs::read_to_string(root().join("crates/app/src/error.rs"))
+        .context("crates/app/src/error.rs")?;
+    let in_code = rows_of_code(&code);
+    let in_documents = rows_of_document(&documents)?;
+    if in_code.is_empty() {
+        wrong.push("crates/app/src/error.rs: the table of errors was not found".into());
+    }
+    for row in in_code.iter().filter(|row| !in_documents.contains(row)) {
+        wrong.push(format!("docs/errors.md: lacks the row {row:?}"));
+    }
+    for row in in_documents.iter().filter(|row| !in_code.contains(row)) {
+        wrong.push(format!(
+            "docs/errors.md: the row {row:?} is not in crates/app/src/error.rs"
+        ));
+    }
+    Ok(())
+}
+
+/// Code and meaning of each row: `(Kind::…, StatusCode::…, "0x…", "meaning"),`, on one line or several.
+fn rows_of_code(code: &str) -> Vec<(String, String)> {
+    let table = code
+        .split_once("TABLE: &[")
+        .and_then(|(_, rest)| rest.split_once("];"))
+        .map_or("", |(table, _)| table);
+    let texts: Vec<&str> = table.split('"').skip(1).step_by(2).collect();
+    texts
+        .chunks_exact(2)
+        .map(|pair| (pair[0].to_owned(), pair[1].to_owned()))
+        .collect()
+}
+
+/// Code and meaning of each row: `| 400 | `0x…` | meaning | what to do |`.
+fn rows_of_document(path: &Path) -> Result<Vec<(String, String)>> {
+    let text = std::fs::read_to_string(path)?;
+    let rows = text.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let code = cells.get(2)?.trim_matches('`');
+        code.starts_with("0x")
+            .then(|| Some((code.to_owned(), (*cells.get(3)?).to_owned())))?
+    });
+    Ok(rows.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependencies_of_tests_are_free() {
+        let manifest = "[package]\nname = \"x\"\n[dependencies]\ndb.workspace = true\npki = { path = \"..\" }\n\n[dev-dependencies]\ntestkit.workspace = true\n";
+        assert_eq!(dependencies_of(manifest), ["db", "pki"]);
+    }
+
+    #[test]
+    fn rows_of_errors_are_read() {
+        let code = "TABLE: &[(Kind::A, StatusCode::B, \"0x1\", \"one\"), (Kind::C,\n StatusCode::D, \"0x2\",\n \"two\"),];";
+        assert_eq!(
+            rows_of_code(code),
+            [("0x1".into(), "one".into()), ("0x2".into(), "two".into())]
+        );
+    }
+}
