@@ -7,7 +7,10 @@ use clap::{Arg, ArgMatches, Command};
 
 use crate::{console::Console, settings};
 
+mod admin;
+mod agent;
 mod openapi;
+mod quickstart;
 mod serve;
 
 /// Ended well.
@@ -88,6 +91,9 @@ fn command() -> Command {
                 )
                 .args(settings::arguments()),
         )
+        .subcommand(agent::command())
+        .subcommand(quickstart::command())
+        .subcommand(admin::command())
         .subcommand(
             Command::new("openapi")
                 .about("Print the OpenAPI document of the KeyfactorAPI")
@@ -105,6 +111,9 @@ fn command() -> Command {
 fn dispatch(matches: &ArgMatches, console: &Console) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("serve", matches)) => serve::run(matches, console),
+        Some(("agent", matches)) => agent::run(matches, console),
+        Some(("quickstart", matches)) => quickstart::run(matches, console),
+        Some(("admin", matches)) => admin::run(matches, console),
         Some(("openapi", matches)) => openapi::run(matches, console),
         _ => Err(Failure::usage(anyhow::anyhow!("no such command"))),
     }
@@ -159,6 +168,20 @@ mod tests {
                 "[possible values: 1, 2]",
             ),
             (&["serf"], "serf"),
+            (&["agent"], "--config"),
+            (
+                &["agent", "--config", "/nonexistent/agent.toml"],
+                "/nonexistent/agent.toml",
+            ),
+            (&["admin"], "create-account"),
+            (
+                &["admin", "backup", "--to", "x", "--listen", "y"],
+                "--listen",
+            ),
+            (
+                &["quickstart", "--site", "iis"],
+                "[possible values: auto, nginx, own]",
+            ),
         ] {
             let (code, out, err) = ran(arguments);
             assert_eq!(code, ExitCode::from(USAGE), "{arguments:?}");

@@ -158,13 +158,15 @@ pub struct Given {
 }
 
 impl Given {
-    /// Takes the flags of `chancery serve` as clap parsed them, and this process's environment.
+    /// Takes the flags of `chancery serve`, or of a command that knows some of them, as clap parsed them, and this process's environment.
     pub fn from_process(matches: &clap::ArgMatches) -> Self {
         let flags = settings::arguments()
             .iter()
             .filter_map(|argument| {
                 let name = argument.get_id().as_str();
-                let values = matches.get_many::<String>(name)?.cloned().collect();
+                // A command that takes some of the flags does not know the others.
+                let given = matches.try_get_many::<String>(name).ok().flatten()?;
+                let values = given.cloned().collect();
                 Some((name.to_owned(), values))
             })
             .collect();

@@ -1,8 +1,9 @@
 //! The log: to standard error, as text or as JSON. What must not be read is not logged in the first place: secrets
 //! are types that print nothing, and SQL statements, which may carry values, stay below the default level.
 
-use std::io::IsTerminal as _;
+use std::{io::IsTerminal as _, os::unix::fs::OpenOptionsExt as _};
 
+use anyhow::Context as _;
 use tracing::Subscriber;
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt::MakeWriter};
 
@@ -35,6 +36,22 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), LogError> {
     let colours = std::io::stderr().is_terminal();
     let subscriber = subscriber(filter, format, colours, std::io::stderr)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Running)
+}
+
+/// Starts the log of the process in a file, behind what it holds already; the terminal is for something else.
+///
+/// # Errors
+/// As [`start`], and a file that cannot be opened.
+pub fn start_in_file(filter: &str, file: &std::path::Path) -> anyhow::Result<()> {
+    let opened = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(file)
+        .with_context(|| format!("cannot open the log {}", file.display()))?;
+    let subscriber = subscriber(filter, LogFormat::Text, false, std::sync::Arc::new(opened))?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Running)?;
+    Ok(())
 }
 
 fn subscriber<W>(

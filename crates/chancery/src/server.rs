@@ -16,7 +16,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     config::Config,
-    data_dir, docs,
+    data_dir, docs, key_reload,
     listener::{Limits, Listener},
     metrics,
     own_certificate::OwnCertificate,
@@ -60,7 +60,7 @@ impl Server {
             None => None,
         };
 
-        let app = App::open(options(&config, keyring, &url)).await?;
+        let app = App::open(options(&config, keyring, Some(&url))).await?;
         let (end, shutdown) = watch::channel(false);
         let mut tasks = JoinSet::new();
 
@@ -81,6 +81,16 @@ impl Server {
             &mut tasks,
             "reload of the certificate",
             tls.clone().watch(hangups, shutdown.clone()),
+        );
+
+        spawn(
+            &mut tasks,
+            "reload of the sealing keys",
+            key_reload::watch(
+                app.clone(),
+                config.sealing_key_file.clone(),
+                shutdown.clone(),
+            ),
         );
 
         let router = app
@@ -167,9 +177,14 @@ fn spawn(
     });
 }
 
-fn options(config: &Config, keyring: secrets::KeyRing, url: &str) -> app::Options {
+/// What the configuration says to the application; `url` is how clients reach it.
+pub(crate) fn options(
+    config: &Config,
+    keyring: secrets::KeyRing,
+    url: Option<&str>,
+) -> app::Options {
     app::Options {
-        public_url: Some(url.to_owned()),
+        public_url: url.map(str::to_owned),
         api_bases: config.api_base.clone(),
         agents_prefix: config.agents_prefix.clone(),
         body_limit: config.max_body_bytes,
@@ -182,7 +197,7 @@ fn options(config: &Config, keyring: secrets::KeyRing, url: &str) -> app::Option
     }
 }
 
-fn limits(config: &Config) -> Limits {
+pub(crate) fn limits(config: &Config) -> Limits {
     Limits {
         connections: config.max_connections,
         handshake: config.handshake_timeout,
@@ -213,7 +228,7 @@ fn default_url(address: SocketAddr) -> String {
 }
 
 /// The time of the machine, in milliseconds since 1970.
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -247,6 +247,19 @@ pub fn arguments() -> Vec<clap::Arg> {
     arguments
 }
 
+/// The flags that say where data, database and sealing keys are, for commands that work on them without a server.
+pub fn storage_arguments() -> Vec<clap::Arg> {
+    const STORAGE: [&str; 5] = [
+        "config",
+        "data_dir",
+        "database",
+        "database_file",
+        "sealing_key_file",
+    ];
+    let wanted = |argument: &clap::Arg| STORAGE.contains(&argument.get_id().as_str());
+    arguments().into_iter().filter(wanted).collect()
+}
+
 /// The text of `docs/configuration.md`.
 pub fn reference_page() -> String {
     let mut page = String::from(
