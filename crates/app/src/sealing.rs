@@ -190,6 +190,16 @@ pub async fn record_backup(cx: &Cx) -> Result<(), Error> {
     .await
 }
 
+/// Records, in a restored database, that it was restored.
+///
+/// # Errors
+/// Those of the database.
+pub async fn record_restored(cx: &Cx) -> Result<(), Error> {
+    cx.authorize(Permission::SecurityModify)?;
+    let message = "The database was restored from a backup.";
+    record(cx, Operation::Imported, "backup", message.into()).await
+}
+
 async fn record(
     cx: &Cx,
     operation: Operation,

@@ -123,7 +123,7 @@ impl Parts {
 async fn asked_to_end(mut stop: watch::Receiver<bool>) {
     // An error means that nobody can ask any more; then only the process's end ends it.
     if stop.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

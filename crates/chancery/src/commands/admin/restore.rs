@@ -8,10 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use app::App;
+use app::{App, sealing};
 use secrets::KeyRing;
 
-use super::sqlite_file;
+use super::{context, sqlite_file};
 use crate::{config::Config, console::Console, data_dir, server};
 
 /// How every SQLite file begins (sqlite.org/fileformat.html 1.3).
@@ -84,7 +84,9 @@ async fn open_once(
     options.database_url = format!("sqlite:{}", copy.display());
     options.data_dir = folder.to_owned();
     let app = App::open_existing(options).await?;
+    let recorded = sealing::record_restored(&context(&app)).await;
     app.close().await;
+    recorded?;
     // What is still in the log beside the file would stay behind.
     let mut log = copy.as_os_str().to_owned();
     log.push("-wal");
