@@ -3,9 +3,14 @@
 
 mod built_in;
 mod definition;
+mod list;
+mod request;
+mod response;
+mod write;
 
 use db::tables::store_types;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub(crate) use built_in::create_first;
@@ -14,6 +19,14 @@ pub(crate) use definition::{Allowed, Definition, EntryParameter, FieldType, bool
 /// `/CertificateStoreTypes`.
 pub(crate) fn routes() -> OpenApiRouter {
     OpenApiRouter::new()
+        .routes(routes!(
+            list::list,
+            write::create,
+            write::replace,
+            write::delete_several
+        ))
+        .routes(routes!(list::get, write::delete))
+        .routes(routes!(list::get_by_name))
 }
 
 /// The kinds of jobs that agents do for stores.
