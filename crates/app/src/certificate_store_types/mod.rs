@@ -14,7 +14,9 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub(crate) use built_in::create_first;
-pub(crate) use definition::{Allowed, Definition, EntryParameter, FieldType, boolean};
+pub(crate) use definition::{
+    Allowed, Definition, EntryParameter, FieldType, Property, StorePaths, boolean,
+};
 
 /// `/CertificateStoreTypes`.
 pub(crate) fn routes() -> OpenApiRouter {

@@ -1,15 +1,28 @@
 //! `/CertificateStores`: the places on other machines where certificates are.
 
+mod add;
+mod entries;
 mod inventory;
+mod list;
+mod properties;
+mod remove;
+mod response;
+mod schedule;
 mod secrets;
+mod targets;
+mod write;
 
 use db::tables::{certificate_stores, store_types};
 use sea_orm::{ConnectionTrait, EntityTrait};
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub(crate) use crate::certificate_store_types::{JobKind, JobType, job_type};
+pub(crate) use add::{EnrollmentTarget, add_for_enrollment};
 pub(crate) use inventory::{InventoryUpdate, last_inventory, record_inventory};
+pub(crate) use list::RoleCheck;
+pub(crate) use response::{StoreResponse, shown_all};
 pub(crate) use secrets::{StoreSecrets, secrets_of};
 
 use crate::error::Error;
@@ -17,6 +30,22 @@ use crate::error::Error;
 /// `/CertificateStores`.
 pub(crate) fn routes() -> OpenApiRouter {
     OpenApiRouter::new()
+        .routes(routes!(
+            list::list,
+            write::create,
+            write::replace,
+            write::delete_several
+        ))
+        .routes(routes!(list::get, write::delete))
+        .routes(routes!(entries::inventory))
+        .routes(routes!(schedule::schedule))
+        .routes(routes!(add::add))
+        .routes(routes!(remove::remove))
+}
+
+/// A store as people know it.
+pub(crate) fn display_name(client_machine: &str, store_path: &str) -> String {
+    format!("{client_machine} - {store_path}")
 }
 
 /// A store and its type.

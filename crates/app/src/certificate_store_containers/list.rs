@@ -1,0 +1,148 @@
+//! Reading containers.
+
+use std::collections::HashMap;
+
+use db::tables::{certificate_stores, store_containers};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::certificate_stores::{RoleCheck, StoreResponse, shown_all};
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::security::Permission;
+use crate::web::list::{Field, FieldKind, field, page};
+use crate::web::schedule::ScheduleOutput;
+use crate::web::{Json, List, Paging, PathId, Query};
+
+use store_containers::{Column, Entity};
+
+/// What a container for stores of every type says of its type.
+const ANY_TYPE: i64 = -1;
+
+/// What queries may name: the search reference of this list.
+const FIELDS: &[Field] = &[
+    field("Name", FieldKind::Folded, || Expr::col(Column::NameFold)),
+    field("Id", FieldKind::Integer(&[]), || Expr::col(Column::Id)),
+    field("CertStoreType", FieldKind::Integer(&[]), || {
+        Expr::col(Column::StoreTypeId)
+    }),
+    field("OverwriteSchedules", FieldKind::Boolean, || {
+        Expr::col(Column::OverwriteSchedules)
+    }),
+];
+
+/// A container in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = CertificateStoreContainerListResponse)]
+pub(super) struct ContainerSummary {
+    #[schema(value_type = i32)]
+    id: i64,
+    name: String,
+    overwrite_schedules: bool,
+    /// The compact text; null when there is none.
+    schedule: Option<String>,
+    /// The type of its stores; -1 for any.
+    #[schema(value_type = i32)]
+    cert_store_type: i64,
+    #[schema(value_type = i32)]
+    store_count: i64,
+}
+
+/// One container.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = CertificateStoreContainerResponse)]
+pub(super) struct ContainerResponse {
+    #[schema(value_type = i32)]
+    id: i64,
+    name: String,
+    /// The type of its stores; -1 for any.
+    #[schema(value_type = i32)]
+    cert_store_type: i64,
+    overwrite_schedules: bool,
+    /// Null when one container is read, whatever its schedule: clients read a text there, as in the list, and fail on the
+    /// object (clients.md 2.6). Answers to changes hold it.
+    schedule: Option<ScheduleOutput>,
+    certificate_stores: Vec<StoreResponse>,
+}
+
+impl ContainerResponse {
+    /// The container with its stores; with its schedule in answers to changes.
+    pub(super) async fn of(
+        cx: &Cx,
+        connection: &impl ConnectionTrait,
+        row: store_containers::Model,
+        with_schedule: bool,
+    ) -> Result<Self, Error> {
+        let stores = certificate_stores::Entity::find()
+            .filter(certificate_stores::Column::ContainerId.eq(row.id))
+            .order_by_asc(certificate_stores::Column::ClientMachineFold)
+            .order_by_asc(certificate_stores::Column::Id)
+            .all(connection)
+            .await?;
+        let schedule = row.schedule.as_deref().filter(|_| with_schedule);
+        Ok(Self {
+            id: row.id,
+            name: row.name,
+            cert_store_type: row.store_type_id.unwrap_or(ANY_TYPE),
+            overwrite_schedules: row.overwrite_schedules,
+            schedule: ScheduleOutput::of_compact(schedule, cx.now()),
+            certificate_stores: shown_all(cx, connection, stores).await?,
+        })
+    }
+}
+
+/// The containers.
+#[utoipa::path(get, path = "/CertificateStoreContainers", tag = "CertificateStoreContainer", params(Paging, RoleCheck), responses((status = 200, body = Vec<ContainerSummary>, description = "A page of them; `X-Total-Count` says how many there are")), extensions(("x-permissions" = json!(["/certificate_stores/read/"]))))]
+pub(super) async fn list(
+    cx: Cx,
+    Query(paging): Query<Paging>,
+    Query(_): Query<RoleCheck>,
+) -> Result<List<ContainerSummary>, Error> {
+    cx.authorize(Permission::StoresRead)?;
+    let (rows, total) = page(&cx, Entity::find(), &paging, FIELDS, "Name", Column::Id).await?;
+    let counts = counts(&cx, rows.iter().map(|row| row.id)).await?;
+    let items = rows.into_iter().map(|row| ContainerSummary {
+        store_count: counts.get(&row.id).copied().unwrap_or_default(),
+        id: row.id,
+        name: row.name,
+        overwrite_schedules: row.overwrite_schedules,
+        schedule: row.schedule,
+        cert_store_type: row.store_type_id.unwrap_or(ANY_TYPE),
+    });
+    Ok(List {
+        items: items.collect(),
+        total,
+    })
+}
+
+/// How many stores each container has.
+async fn counts(cx: &Cx, ids: impl Iterator<Item = i64>) -> Result<HashMap<i64, i64>, Error> {
+    let rows: Vec<(Option<i64>, i64)> = certificate_stores::Entity::find()
+        .select_only()
+        .column(certificate_stores::Column::ContainerId)
+        .column_as(certificate_stores::Column::Id.count(), "stores")
+        .filter(certificate_stores::Column::ContainerId.is_in(ids))
+        .group_by(certificate_stores::Column::ContainerId)
+        .into_tuple()
+        .all(cx.db().read())
+        .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(id, count)| Some((id?, count)))
+        .collect())
+}
+
+/// One container.
+#[utoipa::path(get, path = "/CertificateStoreContainers/{id}", tag = "CertificateStoreContainer", params(("id" = i32, Path, description = "Its id")), responses((status = 200, body = ContainerResponse, description = "It")), extensions(("x-permissions" = json!(["/certificate_stores/read/"]))))]
+pub(super) async fn get(cx: Cx, PathId(id): PathId<i64>) -> Result<Json<ContainerResponse>, Error> {
+    cx.authorize(Permission::StoresRead)?;
+    let row = Entity::find_by_id(id).one(cx.db().read()).await?;
+    let row = row.ok_or_else(|| Error::not_found("certificate store container", id))?;
+    Ok(Json(
+        ContainerResponse::of(&cx, cx.db().read(), row, false).await?,
+    ))
+}

@@ -1,0 +1,591 @@
+//! Creating, replacing and deleting certificate stores.
+
+use db::tables::{agents, certificate_stores, store_containers, store_types};
+use jobs::Schedule;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter};
+use secrets::Secret;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::display_name;
+use super::properties::{Properties, PropertiesInput};
+use super::response::{Form, StoreResponse, shown};
+use super::secrets::{StoreSecrets, open, seal};
+use super::targets::{agent_refusal, guid};
+use crate::audit::{self, Category, Entry, Operation};
+use crate::certificate_store_types::{Definition, JobKind, StorePaths};
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::orchestrator_jobs::{
+    ManagementJob, ManagementOperation, create_management, forget_store, schedule_inventory,
+};
+use crate::security::Permission;
+use crate::web::schedule::{Given, ScheduleInput};
+use crate::web::secret::SecretInput;
+use crate::web::{Body, Json, NoContent, PathId};
+
+/// Characters of a machine's name and of a path at most.
+const TEXT_MAX: usize = 1_024;
+/// What clients show of a password that they read.
+const MASK: &str = "********************";
+
+/// A store to create, or what is to stand in its place.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = CertificateStoreRequest)]
+pub(super) struct StoreRequest {
+    /// Which store; only when it is replaced.
+    #[schema(value_type = Option<Uuid>)]
+    id: Option<String>,
+    /// Its container; 0 for none, and in a replacement for the one it has.
+    #[schema(value_type = Option<i32>)]
+    container_id: Option<i64>,
+    /// The machine it is on, as the agent reaches it.
+    client_machine: Option<String>,
+    /// Where on that machine.
+    storepath: Option<String>,
+    /// Its type; cannot change.
+    #[schema(value_type = Option<i32>)]
+    cert_store_type: Option<i64>,
+    /// Whether the agent makes it when it is not there.
+    create_if_missing: Option<bool>,
+    /// A JSON object as text: `{"Name": "value"}`, `{"Name": {"value": "value"}}`, or
+    /// `{"Name": {"value": {"SecretValue": "secret"}}}`. Secrets that are left out of a replacement stay.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    properties: PropertiesInput,
+    /// The agent that works on it.
+    #[schema(value_type = Option<Uuid>)]
+    agent_id: Option<String>,
+    /// Follows from `AgentId`.
+    #[expect(dead_code, reason = "declared by the contract")]
+    agent_assigned: Option<bool>,
+    /// When inventories are taken.
+    #[serde(default)]
+    inventory_schedule: ScheduleInput,
+    /// Kept as it is given.
+    set_new_password_allowed: Option<bool>,
+    /// The password of the store. In a replacement nothing, null and a masked value mean the one it has, and an empty
+    /// `SecretValue` means none.
+    password: Option<SecretInput>,
+}
+
+/// Creates a certificate store. It is approved at once.
+#[utoipa::path(post, path = "/CertificateStores", tag = "CertificateStore", request_body = StoreRequest, responses((status = 200, body = StoreResponse, description = "The new store")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
+pub(super) async fn create(
+    cx: Cx,
+    Body(request): Body<StoreRequest>,
+) -> Result<Json<StoreResponse>, Error> {
+    cx.authorize(Permission::StoresModify)?;
+    let store = create_store(&cx, request.try_into()?).await?;
+    Ok(Json(
+        shown(&cx, cx.db().read(), store, Form::CreationEcho).await?,
+    ))
+}
+
+/// Replaces a certificate store: members left out are cleared. Type, machine, path, container, approval and secrets stay
+/// where nothing else is said.
+#[utoipa::path(put, path = "/CertificateStores", tag = "CertificateStore", request_body = StoreRequest, responses((status = 200, body = StoreResponse, description = "The store as it is now")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
+pub(super) async fn replace(
+    cx: Cx,
+    Body(request): Body<StoreRequest>,
+) -> Result<Json<StoreResponse>, Error> {
+    cx.authorize(Permission::StoresModify)?;
+    let store = replace_store(&cx, request.try_into()?).await?;
+    Ok(Json(shown(&cx, cx.db().read(), store, Form::Read).await?))
+}
+
+/// Deletes a certificate store with its inventory, and takes its jobs back.
+#[utoipa::path(delete, path = "/CertificateStores/{id}", tag = "CertificateStore", params(("id" = Uuid, Path, description = "Its id")), responses((status = 204, description = "It is gone")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
+pub(super) async fn delete(cx: Cx, PathId(id): PathId<Uuid>) -> Result<NoContent, Error> {
+    if delete_stores(&cx, vec![id]).await? == 0 {
+        return Err(Error::not_found("certificate store", id));
+    }
+    Ok(NoContent)
+}
+
+/// Deletes several certificate stores. Those that are not there are passed over.
+#[utoipa::path(delete, path = "/CertificateStores", tag = "CertificateStore", request_body = Vec<Uuid>, responses((status = 204, description = "They are gone")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
+pub(super) async fn delete_several(
+    cx: Cx,
+    Body(ids): Body<Vec<String>>,
+) -> Result<NoContent, Error> {
+    let ids = ids
+        .iter()
+        .filter_map(|id| guid(Some(id)).ok().flatten())
+        .collect();
+    delete_stores(&cx, ids).await.map(|_| NoContent)
+}
+
+/// What a caller wants of the store's password.
+#[derive(Debug)]
+enum Password {
+    /// Nothing is said.
+    Unsaid,
+    /// It is said that there is none to give.
+    NoValue,
+    /// It is to be taken away.
+    Empty,
+    /// This one.
+    Value(Secret),
+}
+
+/// A request whose parts have been read.
+#[derive(Debug)]
+struct Wanted {
+    id: Option<Uuid>,
+    container_id: Option<i64>,
+    client_machine: String,
+    store_path: String,
+    store_type_id: Option<i64>,
+    create_if_missing: bool,
+    properties: PropertiesInput,
+    agent_id: Option<Uuid>,
+    schedule: Option<Schedule>,
+    set_new_password_allowed: bool,
+    password: Password,
+}
+
+impl TryFrom<StoreRequest> for Wanted {
+    type Error = Error;
+
+    fn try_from(request: StoreRequest) -> Result<Self, Error> {
+        let text = |place: &str, text: Option<String>| {
+            let text = text.unwrap_or_default().trim().to_owned();
+            if text.chars().count() > TEXT_MAX {
+                return Err(Error::bad_request(format!(
+                    "{place}: longer than {TEXT_MAX} characters."
+                )));
+            }
+            Ok(text)
+        };
+        let id = |place: &str, text: Option<&str>| {
+            guid(text).map_err(|reason| Error::bad_request(format!("{place}: {reason}.")))
+        };
+        let password = match &request.password {
+            None => Password::Unsaid,
+            Some(input) => match (input.value("Password")?, input.secret_value.as_deref()) {
+                (Some(_), Some(MASK)) | (None, None) => Password::NoValue,
+                (Some(value), _) => Password::Value(value),
+                (None, Some(_)) => Password::Empty,
+            },
+        };
+        Ok(Self {
+            id: id("Id", request.id.as_deref())?,
+            container_id: request.container_id.filter(|id| *id != 0),
+            client_machine: text("ClientMachine", request.client_machine)?,
+            store_path: text("StorePath", request.storepath)?,
+            store_type_id: request.cert_store_type,
+            create_if_missing: request.create_if_missing.unwrap_or_default(),
+            properties: request.properties,
+            agent_id: id("AgentId", request.agent_id.as_deref())?,
+            schedule: match request.inventory_schedule.check("InventorySchedule")? {
+                Given::Schedule(schedule) => Some(schedule),
+                Given::Off | Given::Nothing => None,
+            },
+            set_new_password_allowed: request.set_new_password_allowed.unwrap_or_default(),
+            password,
+        })
+    }
+}
+
+/// A checked store, ready to be written.
+struct Checked {
+    row: certificate_stores::Model,
+    kind: store_types::Model,
+    definition: Definition,
+    container: Option<store_containers::Model>,
+}
+
+/// Checks everything that is wanted against what there is. `before` is the store that is replaced.
+async fn check(
+    tx: &db::Tx,
+    cx: &Cx,
+    wanted: &Wanted,
+    before: Option<&certificate_stores::Model>,
+) -> Result<Checked, Error> {
+    let mut wrong: Vec<String> = Vec::new();
+    let type_id = before
+        .map(|store| store.store_type_id)
+        .or(wanted.store_type_id);
+    let type_id =
+        type_id.ok_or_else(|| Error::bad_request("CertStoreType: a value is required."))?;
+    let kind = store_types::Entity::find_by_id(type_id).one(tx).await?;
+    let kind = kind.ok_or_else(|| {
+        Error::bad_request(format!(
+            "CertStoreType: there is no certificate store type {type_id}."
+        ))
+    })?;
+    let definition = Definition::of(&kind)?;
+    if wanted
+        .store_type_id
+        .is_some_and(|id| id != 0 && id != type_id)
+    {
+        wrong.push(format!("CertStoreType: it is {type_id} and cannot change."));
+    }
+
+    let client_machine = given_or(
+        &wanted.client_machine,
+        before.map(|store| store.client_machine.as_str()),
+    );
+    if client_machine.is_empty() {
+        wrong.push("ClientMachine: a value is required.".into());
+    }
+    let store_path = given_or(
+        &wanted.store_path,
+        before.map(|store| store.store_path.as_str()),
+    );
+    wrong.extend(path_mistake(&definition, &store_path));
+
+    let agent = match wanted.agent_id {
+        Some(id) => {
+            let agent = agents::Entity::find_by_id(id).one(tx).await?;
+            if agent.is_none() {
+                wrong.push(format!("AgentId: there is no agent {id}."));
+            } else if let Some(reason) = agent_refusal(agent.as_ref(), &kind, JobKind::Inventory) {
+                wrong.push(format!("AgentId: {reason}."));
+            }
+            agent
+        }
+        None => None,
+    };
+    if agent.is_none() && wanted.agent_id.is_none() && wanted.schedule.is_some() {
+        wrong.push(
+            "InventorySchedule: a certificate store without an agent has no inventories.".into(),
+        );
+    }
+
+    let container_id = wanted
+        .container_id
+        .or(before.and_then(|store| store.container_id));
+    let container = match container_id {
+        Some(id) => store_containers::Entity::find_by_id(id).one(tx).await?,
+        None => None,
+    };
+    match (container_id, &container) {
+        (Some(id), None) => wrong.push(format!("ContainerId: there is no container {id}.")),
+        (_, Some(container)) if container.store_type_id.is_some_and(|id| id != type_id) => {
+            wrong.push(format!(
+                "ContainerId: container {} is for stores of another type.",
+                container.name
+            ));
+        }
+        _ => {}
+    }
+
+    let kept = match before {
+        Some(store) => open(cx, store)?,
+        None => StoreSecrets::default(),
+    };
+    let properties = match wanted.properties.check(&definition, &kept.properties) {
+        Ok(properties) => properties,
+        Err(reasons) => {
+            wrong.extend(reasons);
+            Properties::default()
+        }
+    };
+    let password = match &wanted.password {
+        Password::Value(value) => Some(value.clone()),
+        Password::Unsaid | Password::NoValue => kept.password.clone(),
+        Password::Empty => None,
+    };
+    // Some types want it said that there is no password (store-types.md 3); silence is a mistake.
+    let said = before.is_some() || !matches!(wanted.password, Password::Unsaid);
+    if definition.password_options.store_required && password.is_none() && !said {
+        wrong.push(format!(
+            "Password: certificate stores of type {} require one.",
+            kind.short_name
+        ));
+    }
+
+    let id = before.map_or_else(|| cx.guid(), |store| store.id);
+    wrong.extend(twin(tx, id, &kind, agent.as_ref(), &client_machine, &store_path).await?);
+    if !wrong.is_empty() {
+        return Err(Error::bad_request(wrong.join(" ")));
+    }
+    let secrets = StoreSecrets {
+        password,
+        properties: properties.secrets,
+    };
+    let (sealed_password, sealed_secrets) = seal(cx, id, &secrets)?;
+    let row = certificate_stores::Model {
+        id,
+        store_type_id: type_id,
+        agent_id: agent.map(|agent| agent.id),
+        container_id,
+        client_machine_fold: db::fold(&client_machine),
+        client_machine,
+        store_path_fold: db::fold(&store_path),
+        store_path,
+        approved: before.is_none_or(|store| store.approved),
+        create_if_missing: wanted.create_if_missing,
+        properties: Value::Object(properties.open).to_string(),
+        sealed_secrets,
+        sealed_password,
+        set_new_password_allowed: wanted.set_new_password_allowed,
+        inventory_schedule: before.and_then(|store| store.inventory_schedule.clone()),
+        inventory_job_id: before.and_then(|store| store.inventory_job_id),
+        last_inventory_at: before.and_then(|store| store.last_inventory_at),
+        created_at: before.map_or_else(|| cx.now(), |store| store.created_at),
+    };
+    Ok(Checked {
+        row,
+        kind,
+        definition,
+        container,
+    })
+}
+
+fn given_or(given: &str, before: Option<&str>) -> String {
+    if given.is_empty() {
+        before.unwrap_or_default()
+    } else {
+        given
+    }
+    .to_owned()
+}
+
+fn path_mistake(definition: &Definition, path: &str) -> Option<String> {
+    if path.is_empty() {
+        return Some("StorePath: a value is required.".into());
+    }
+    match definition.store_paths() {
+        StorePaths::OneOf(choices)
+            if !choices
+                .iter()
+                .any(|choice| choice.eq_ignore_ascii_case(path)) =>
+        {
+            Some(format!(
+                "StorePath: {path:?} is none of {}.",
+                choices.join(", ")
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Refuses a second store of the same type, agent, machine and path.
+async fn twin(
+    tx: &db::Tx,
+    id: Uuid,
+    kind: &store_types::Model,
+    agent: Option<&agents::Model>,
+    client_machine: &str,
+    store_path: &str,
+) -> Result<Option<String>, Error> {
+    use certificate_stores::Column;
+    let mut same = certificate_stores::Entity::find()
+        .filter(Column::StoreTypeId.eq(kind.id))
+        .filter(Column::ClientMachineFold.eq(db::fold(client_machine)))
+        .filter(Column::StorePath.eq(store_path))
+        .filter(Column::Id.ne(id));
+    same = match agent {
+        Some(agent) => same.filter(Column::AgentId.eq(agent.id)),
+        None => same.filter(Column::AgentId.is_null()),
+    };
+    Ok(same.one(tx).await?.map(|other| {
+        format!(
+            "StorePath: a certificate store of type {} at {} already exists ({}).",
+            kind.short_name,
+            display_name(client_machine, store_path),
+            other.id
+        )
+    }))
+}
+
+async fn create_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Model, Error> {
+    cx.authorize(Permission::StoresModify)?;
+    let cx = cx.clone();
+    cx.db()
+        .clone()
+        .write("certificate_stores.create", move |tx| {
+            Box::pin(async move {
+                let checked = check(tx, &cx, &wanted, None).await?;
+                let row = &checked.row;
+                let active: certificate_stores::ActiveModel = row.clone().into();
+                certificate_stores::Entity::insert(active)
+                    .exec_without_returning(tx)
+                    .await?;
+                let schedule = schedule_of(&wanted, checked.container.as_ref(), cx.now());
+                if let (Some(agent_id), Some(schedule)) = (row.agent_id, schedule) {
+                    schedule_inventory(tx, &cx, row.id, agent_id, Some(schedule)).await?;
+                }
+                if row.create_if_missing {
+                    create_on_machine(tx, &cx, &checked).await?;
+                }
+                let name = display_name(&row.client_machine, &row.store_path);
+                let message = format!("Certificate store {name} was created.");
+                let entry = Entry::new(
+                    Operation::Created,
+                    Category::CertificateStore,
+                    name,
+                    message,
+                );
+                audit::record(tx, &cx, entry.after(audited(row))).await?;
+                again(tx, row.id).await
+            })
+        })
+        .await
+}
+
+/// A container's schedule is the default of stores that come to it, and their only one when it overwrites
+/// (command-behaviour.md B.2).
+fn schedule_of(
+    wanted: &Wanted,
+    container: Option<&store_containers::Model>,
+    now: i64,
+) -> Option<Schedule> {
+    let default = container
+        .and_then(|container| Schedule::parse_compact(container.schedule.as_deref()?).ok())
+        .filter(|schedule| !matches!(schedule, Schedule::ExactlyOnce { at } if *at < now));
+    let overwrites = container.is_some_and(|container| container.overwrite_schedules);
+    if overwrites {
+        default.or(wanted.schedule)
+    } else {
+        wanted.schedule.or(default)
+    }
+}
+
+/// Has the agent make the store, where its type and its agent can.
+async fn create_on_machine(tx: &db::Tx, cx: &Cx, checked: &Checked) -> Result<(), Error> {
+    let row = &checked.row;
+    let Some(agent_id) = row
+        .agent_id
+        .filter(|_| checked.definition.supported_operations.create)
+    else {
+        return Ok(());
+    };
+    let agent = agents::Entity::find_by_id(agent_id).one(tx).await?;
+    if agent_refusal(agent.as_ref(), &checked.kind, JobKind::Management).is_some() {
+        return Ok(());
+    }
+    let job = ManagementJob {
+        agent_id,
+        store_id: row.id,
+        operation: ManagementOperation::Create,
+        alias: None,
+        certificate_id: None,
+        overwrite: false,
+        include_private_key: false,
+        fields: Map::new(),
+        pfx_password: None,
+        entry_password: None,
+        schedule: Schedule::Immediate,
+    };
+    create_management(tx, cx, &job).await.map(drop)
+}
+
+async fn replace_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Model, Error> {
+    cx.authorize(Permission::StoresModify)?;
+    let id = wanted
+        .id
+        .ok_or_else(|| Error::bad_request("Id: a value is required."))?;
+    let cx = cx.clone();
+    cx.db()
+        .clone()
+        .write("certificate_stores.replace", move |tx| {
+            Box::pin(async move {
+                let before = certificate_stores::Entity::find_by_id(id).one(tx).await?;
+                let before = before.ok_or_else(|| Error::not_found("certificate store", id))?;
+                let mut checked = check(tx, &cx, &wanted, Some(&before)).await?;
+                let moved = before.agent_id.is_some() && before.agent_id != checked.row.agent_id;
+                if moved {
+                    // What the old agent has not done it must not do any more.
+                    forget_store(tx, &cx, id).await?;
+                    checked.row.inventory_job_id = None;
+                    checked.row.inventory_schedule = None;
+                }
+                let active: certificate_stores::ActiveModel = checked.row.clone().into();
+                active.reset_all().update(tx).await?;
+                let row = &checked.row;
+                let joins = before.container_id != row.container_id;
+                let schedule = match &checked.container {
+                    Some(container) if joins || container.overwrite_schedules => {
+                        schedule_of(&wanted, Some(container), cx.now())
+                    }
+                    _ => wanted.schedule,
+                };
+                let compact = schedule.map(|schedule| schedule.compact());
+                // The same schedule again is no reason to start anew.
+                if compact != row.inventory_schedule
+                    && let Some(agent_id) = row.agent_id
+                {
+                    schedule_inventory(tx, &cx, id, agent_id, schedule).await?;
+                }
+                if row.create_if_missing && !before.create_if_missing {
+                    create_on_machine(tx, &cx, &checked).await?;
+                }
+                let name = display_name(&row.client_machine, &row.store_path);
+                let message = format!("Certificate store {name} was changed.");
+                let entry = Entry::new(
+                    Operation::Updated,
+                    Category::CertificateStore,
+                    name,
+                    message,
+                );
+                audit::record(tx, &cx, entry.before(audited(&before)).after(audited(row))).await?;
+                again(tx, id).await
+            })
+        })
+        .await
+}
+
+/// Deletes those that are there; answers how many.
+async fn delete_stores(cx: &Cx, ids: Vec<Uuid>) -> Result<usize, Error> {
+    cx.authorize(Permission::StoresModify)?;
+    let cx = cx.clone();
+    cx.db()
+        .clone()
+        .write("certificate_stores.delete", move |tx| {
+            Box::pin(async move {
+                let mut deleted = 0;
+                for id in ids {
+                    let Some(store) = certificate_stores::Entity::find_by_id(id).one(tx).await?
+                    else {
+                        continue;
+                    };
+                    forget_store(tx, &cx, id).await?;
+                    // Its inventory goes with it.
+                    certificate_stores::Entity::delete_by_id(id)
+                        .exec(tx)
+                        .await?;
+                    let name = display_name(&store.client_machine, &store.store_path);
+                    let message = format!("Certificate store {name} was deleted.");
+                    let entry = Entry::new(
+                        Operation::Deleted,
+                        Category::CertificateStore,
+                        name,
+                        message,
+                    );
+                    audit::record(tx, &cx, entry.before(audited(&store))).await?;
+                    deleted += 1;
+                }
+                Ok::<_, Error>(deleted)
+            })
+        })
+        .await
+}
+
+/// The row as it is after its jobs were made.
+async fn again(tx: &db::Tx, id: Uuid) -> Result<certificate_stores::Model, Error> {
+    let row = certificate_stores::Entity::find_by_id(id).one(tx).await?;
+    row.ok_or_else(|| Error::internal("a store is gone inside the write that made it"))
+}
+
+/// The store as audit records show it: of secrets only that they are there.
+fn audited(row: &certificate_stores::Model) -> Value {
+    json!({
+        "Id": row.id,
+        "CertStoreType": row.store_type_id,
+        "AgentId": row.agent_id,
+        "ContainerId": row.container_id,
+        "ClientMachine": row.client_machine,
+        "StorePath": row.store_path,
+        "Approved": row.approved,
+        "CreateIfMissing": row.create_if_missing,
+        "Properties": serde_json::from_str::<Value>(&row.properties).unwrap_or_default(),
+        "Password": row.sealed_password.is_some(),
+    })
+}
