@@ -1,0 +1,5 @@
+//! The built program, command by command.
+
+mod admin;
+mod quickstart;
+mod support;
