@@ -1,7 +1,7 @@
 //! The product in process, on either database, as tests see it: a server whose time stands still, clients whose every
 //! answer is checked against the OpenAPI document, agents that speak the agents' protocol.
 //!
-//! ```ignore
+//! ```text
 //! testkit::both_databases! {
 //!     async fn unknown_store_is_404(server: TestServer) {
 //!         let answer = server.admin().get("/CertificateStores/00000000-0000-0000-0000-000000000001").await.expect(404);
@@ -24,7 +24,7 @@ pub use agent::{Outcome, TestAgent};
 pub use client::{Answer, Client, RequestBuilder};
 pub use contract::{Contract, Operation, contract};
 pub use database::{COVERAGE_VARIABLE, Database, FOLDER_VARIABLE, POSTGRES_VARIABLE};
-pub use sample::{sample_body, sample_path};
+pub use sample::{sample_body, sample_path, sample_request};
 pub use server::{ADMINISTRATOR, PASSWORD, START, TestClock, TestServer, run};
 
 /// Runs each test on a fresh server with SQLite and on one with PostgreSQL, as `name::sqlite` and `name::postgres`.

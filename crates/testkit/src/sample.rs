@@ -2,7 +2,42 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::client::{Client, RequestBuilder};
 use crate::contract::{Operation, contract};
+
+/// A request of the operation with everything that the document requires: version, path, query, headers, body.
+pub fn sample_request(client: &Client, operation: &Operation) -> RequestBuilder {
+    let required = operation.item["parameters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|parameter| parameter["required"] == true);
+    let (mut path, mut headers) = (sample_path(operation), Vec::new());
+    for parameter in required {
+        let value = match sample(operation.version, &parameter["schema"], 0) {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        let name = parameter["name"].as_str().unwrap_or_default();
+        match parameter["in"].as_str() {
+            Some("query") => {
+                path += if path.contains('?') { "&" } else { "?" };
+                path += &format!("{name}={value}");
+            }
+            Some("header") => headers.push((name, value)),
+            _ => {}
+        }
+    }
+    let request = client.request(&operation.method, &path);
+    let request = headers.iter().fold(request, |request, (name, value)| {
+        request.header(name, value)
+    });
+    let request = request.version(operation.version);
+    match sample_body(operation) {
+        Some(body) => request.json(body),
+        None => request,
+    }
+}
 
 /// A body that the operation's schema allows, as small as possible: only members that are required. `None` when it takes none.
 pub fn sample_body(operation: &Operation) -> Option<Value> {
