@@ -93,7 +93,8 @@ fn complete_operation(operation: &mut Operation, version: u8) {
         "500",
         "A fault of the server; the correlation id leads to it in the log.",
     );
-    if has_path_value {
+    // What a body names may be missing as well.
+    if has_path_value || operation.request_body.is_some() {
         refuse("404", "There is no such thing.");
     }
     if operation.request_body.is_some() {

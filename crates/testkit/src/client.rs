@@ -144,6 +144,18 @@ impl RequestBuilder {
     /// # Panics
     /// When the answer is not as the OpenAPI document says.
     pub async fn send(self) -> Answer {
+        let (answer, checked) = self.send_checked().await;
+        if let Err(reason) = checked {
+            panic!("{reason}");
+        }
+        answer
+    }
+
+    /// Sends it. Answers also what the answer has that the OpenAPI document does not declare.
+    ///
+    /// # Panics
+    /// When the request cannot be made.
+    pub async fn send_checked(self) -> (Answer, Result<(), String>) {
         let method = Method::from_bytes(self.method.as_bytes()).expect("a method is a token");
         let mut request = Request::new(Body::from(self.body));
         *request.method_mut() = method;
@@ -170,7 +182,7 @@ impl RequestBuilder {
             octets,
             what: format!("{} {}", self.method, self.path),
         };
-        contract::check(&Exchange {
+        let checked = contract::check(&Exchange {
             version: asked_version
                 .as_ref()
                 .map_or("", |value| value.to_str().unwrap_or("?")),
@@ -179,7 +191,7 @@ impl RequestBuilder {
             answer: &answer,
             database: self.database,
         });
-        answer
+        (answer, checked)
     }
 }
 

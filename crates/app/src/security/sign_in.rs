@@ -118,9 +118,10 @@ pub(crate) async fn sign_in(
         }
         app.credentials
             .remember(account.id, &password, &account.password_hash, now);
-        if account.failures != 0 {
-            clear_failures(app, account.id).await?;
-        }
+    }
+    // Also for a remembered password: only wrong ones in a row count.
+    if account.failures != 0 {
+        clear_failures(app, account.id).await?;
     }
     if account.disabled {
         return Err(Error::new(
@@ -154,7 +155,8 @@ fn credentials(headers: &HeaderMap) -> Result<(String, String), Error> {
         .map_err(|_| missing())?;
     let text = String::from_utf8(octets).map_err(|_| missing())?;
     let (name, password) = text.split_once(':').ok_or_else(missing)?;
-    if password.len() > passwords::PASSWORD_OCTETS_MAX {
+    // No name holds U+0000, and PostgreSQL does not take it.
+    if password.len() > passwords::PASSWORD_OCTETS_MAX || name.contains('\0') {
         return Err(missing());
     }
     Ok((name.to_owned(), password.to_owned()))

@@ -80,7 +80,9 @@ impl<S: Send + Sync, T: std::str::FromStr> FromRequestParts<S> for PathId<T> {
         let Some((name, text)) = params.iter().last() else {
             return Err(Error::bad_request("The path has no identifier."));
         };
-        let Ok(value) = text.trim().parse() else {
+        // U+0000 names nothing, and PostgreSQL does not take it.
+        let parsed = text.trim().parse().ok().filter(|_| !text.contains('\0'));
+        let Some(value) = parsed else {
             let shown: String = text.chars().take(40).collect();
             return Err(Error::bad_request(format!(
                 "Path: {name} is not valid: {shown:?}."

@@ -38,9 +38,22 @@ pub(crate) fn parse(body: &[u8]) -> Result<Value, String> {
     let escaped = escape_control_characters(text);
     let mut values = serde_json::Deserializer::from_str(&escaped).into_iter::<Value>();
     match values.next() {
+        Some(Ok(value)) if holds_nul(&value) => Err("a text holds the character U+0000".into()),
         Some(Ok(value)) => Ok(value),
         Some(Err(error)) => Err(error.to_string()),
         None => Ok(Value::Null),
+    }
+}
+
+/// Whether a text or a name holds U+0000, which PostgreSQL cannot store. The depth has been checked.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        _ => false,
     }
 }
 

@@ -75,6 +75,11 @@ fn decode(text: &str) -> Result<String, Error> {
             other => other,
         });
     }
+    if octets.contains(&0) {
+        return Err(Error::bad_request(
+            "Query string: a value holds the character U+0000.",
+        ));
+    }
     String::from_utf8(octets).map_err(|_| Error::bad_request("Query string: not UTF-8."))
 }
 

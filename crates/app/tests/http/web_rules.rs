@@ -153,7 +153,7 @@ testkit::both_databases! {
             // One success clears the failures, so that the account is not locked by this test.
             server.signed_in(name, PASSWORD).get("/Status/Endpoints").await.expect(200);
         }
-        for name in ["", "jo2", "j", "EXAMPLE\\", "@example.com", "jo\\"] {
+        for name in ["", "jo2", "j", "EXAMPLE\\", "@example.com", "jo\\", "jo\0"] {
             server.signed_in(name, PASSWORD).get("/Status/Endpoints").await.expect(401);
         }
     }
@@ -274,6 +274,7 @@ testkit::both_databases! {
             ("7", ""),
             ("[]", ""),
             (deep.as_str(), "nested"),
+            (r#"{"Name": "a\u0000b", "Description": "c"}"#, "U+0000"),
         ] {
             let answer = admin.request("POST", "/Security/Roles").text_body(text).send().await.expect(400);
             assert_eq!(answer.error_code(), "0xA0111001", "{text}: {}", answer.text);
