@@ -29,6 +29,7 @@ pub use agents::approve_by_name;
 pub use app::{App, Options, PasswordCost, StartError};
 pub use cx::{Caller, Clock, Cx, Randomness};
 pub use error::{Error, ErrorBody, FailedOperation, Kind, TABLE as ERROR_TABLE};
+pub use start::ADMINISTRATOR_ROLE;
 
 /// Version 1 of the interface: a line for each slice.
 pub(crate) fn routes() -> OpenApiRouter {

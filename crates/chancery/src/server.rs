@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use app::App;
+use app::{App, StartError};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rustls::pki_types::CertificateDer;
 use secrecy::ExposeSecret as _;
@@ -47,7 +47,6 @@ impl Server {
         metrics: Option<PrometheusHandle>,
     ) -> anyhow::Result<Self> {
         data_dir::prepare(&config.data_dir)?;
-        let keyring = data_dir::key_ring(&config.sealing_key_file)?;
         // Before the database: an address in use is the commonest mistake and the cheapest to find.
         let listener = Listener::bind(&config.listen).await.context("listen")?;
         let addresses = listener.addresses().to_vec();
@@ -60,7 +59,7 @@ impl Server {
             None => None,
         };
 
-        let app = App::open(options(&config, keyring, Some(&url))).await?;
+        let app = open(&config, Some(&url)).await?;
         let (end, shutdown) = watch::channel(false);
         let mut tasks = JoinSet::new();
 
@@ -175,6 +174,28 @@ fn spawn(
         work.await;
         name
     });
+}
+
+/// Opens the application, with a fresh sealing key where there is none.
+///
+/// # Errors
+/// Names the folder or file, and says when the key of an existing database is missing.
+pub(crate) async fn open(config: &Config, url: Option<&str>) -> anyhow::Result<Arc<App>> {
+    let file = &config.sealing_key_file;
+    let missing = !file.exists();
+    let keyring = data_dir::key_ring(file)?;
+    match App::open(options(config, keyring, url)).await {
+        Ok(app) => Ok(app),
+        Err(error @ StartError::SealingKey(_)) if missing => {
+            // It was made a moment ago and nothing was sealed with it; it would stand in the right one's place.
+            let _ = std::fs::remove_file(file);
+            let file = file.display();
+            Err(error).with_context(|| {
+                format!("sealing_key_file: {file} is missing, and the database was set up before")
+            })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What the configuration says to the application; `url` is how clients reach it.

@@ -151,13 +151,7 @@ fn sqlite_file(config: &Config) -> Option<PathBuf> {
 /// Opens what the configuration names, and sets up a new installation where there is none.
 async fn open(config: &Config) -> anyhow::Result<Arc<App>> {
     data_dir::prepare(&config.data_dir)?;
-    let keyring = data_dir::key_ring(&config.sealing_key_file)?;
-    Ok(App::open(server::options(
-        config,
-        keyring,
-        config.public_url.as_deref(),
-    ))
-    .await?)
+    server::open(config, config.public_url.as_deref()).await
 }
 
 /// Opens an installation that is there already; makes nothing.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use app::{Cx, security::accounts};
+use app::{ADMINISTRATOR_ROLE, Cx, security::accounts};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
@@ -37,8 +37,6 @@ use steps::Steps;
 const ADMINISTRATOR: &str = "admin";
 /// Who does the work when the administrator exists already, and its password is nobody's business but a person's.
 const WORKER: &str = "quickstart";
-/// The role that may do everything.
-const ADMINISTRATOR_ROLE: &str = "Administrator";
 /// Tells a quickstart's folder from another one.
 const MARK: &str = "quickstart.txt";
 /// Where the server listens when nobody says anything and the port is free.

@@ -268,4 +268,11 @@ async fn a_rotation_that_was_killed_goes_on() {
     admin(&["rotate-sealing-key", "--retire-old"]).await.good();
     assert_eq!(keys_in(&key_file), both[..1]);
     admin(&["reset-password", "ann"]).await.good();
+
+    // A database without its key is not given another one.
+    std::fs::rename(&key_file, place.path().join("away.key")).unwrap();
+    let create = ["create-account", "ben"];
+    let complaint = admin(&create).await.bad();
+    assert!(complaint.contains("sealing.key is missing"), "{complaint}");
+    assert!(!key_file.exists());
 }
