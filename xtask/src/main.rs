@@ -1,7 +1,10 @@
 //! The project's own commands: `cargo xtask <command>`.
 
+mod bench;
 mod document;
 mod openapi_check;
+mod packages;
+mod postgres;
 mod routes;
 mod test;
 mod tidy;
@@ -15,6 +18,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 cargo xtask test [-- CARGO_TEST_ARGUMENTS]  all tests, on SQLite and on a private PostgreSQL; then the coverage of the interface.
                                             With arguments: only what they name, without the coverage.
+cargo xtask bench [-- ARGUMENTS]            the benchmarks on both databases, as JSON
 cargo xtask routes                          method, path, file and line, permissions of every operation
 cargo xtask tidy                            who knows whom, file lengths, forbidden words, documents that mirror code
 cargo xtask openapi-check [ARGUMENTS]       our OpenAPI documents against the contract, where ../shared is present";
@@ -25,6 +29,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = arguments.filter(|argument| argument != "--").collect();
     let done = match command.as_str() {
         "test" => test::run(&rest),
+        "bench" => bench::run(&rest),
         "routes" => routes::run(),
         "tidy" => tidy::run(),
         "openapi-check" => openapi_check::run(&rest),

@@ -1,8 +1,6 @@
 //! `cargo xtask test`: everything, on both databases.
 
 mod coverage;
-mod packages;
-mod postgres;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -11,17 +9,17 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cargo, document, say, target};
+use crate::{cargo, document, packages, postgres, say, target};
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let started = Instant::now();
-    packages::install()?;
+    packages::install(packages::ALL)?;
     say("building the program")?;
     document::build()?;
     let record = target().join("coverage-of-the-interface");
     drop(std::fs::remove_dir_all(&record));
     let files = files();
-    let server = postgres::Server::start()?;
+    let server = postgres::Server::start(&postgres::roomy_folder(), false)?;
     let mut command = cargo();
     command
         .args(["test", "--no-fail-fast"])

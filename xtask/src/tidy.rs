@@ -170,7 +170,8 @@ fn lines(wrong: &mut Vec<String>) -> Result<()> {
                 .take_while(|line| line.starts_with("//!"))
                 .collect::<Vec<_>>()
                 .join(" ");
-            if head.is_empty() {
+            let tests_of_a_file = file.file_name().is_some_and(|name| name == "tests.rs");
+            if head.is_empty() && !tests_of_a_file {
                 wrong.push(format!(
                     "{shown}:1: no head (`//!`) that says what the file is"
                 ));

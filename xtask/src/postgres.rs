@@ -1,4 +1,4 @@
-//! A private PostgreSQL for one run of the tests: its data in a folder that goes away, on a free port, as a user other than root.
+//! A private PostgreSQL for one run of the tests or benchmarks: its data in a folder that goes away, on a free port, as a user other than root.
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, chown};
@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::packages;
+use crate::packages;
 
 /// How long the server may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// What a folder in memory must have free to be used, in KiB.
 const ROOM_KIB: u64 = 3 * 1024 * 1024;
 /// Runs the server until its standard input ends, which it does when this process ends, however that happens; then stops it and
-/// takes its folder away. Arguments: folder of the programs, folder of the server, port.
+/// takes its folder away. Arguments: folder of the programs, folder of the server, port, autovacuum.
 const SUPERVISOR: &str = r#"
 "$1/postgres" -D "$2/data" -p "$3" -c listen_addresses=127.0.0.1 -c "unix_socket_directories=$2" \
-  -c max_connections=300 -c shared_buffers=128MB -c autovacuum=off >"$2/log" 2>&1 </dev/null &
+  -c max_connections=300 -c shared_buffers=128MB -c "autovacuum=$4" >"$2/log" 2>&1 </dev/null &
 server=$!
 read -r _
 kill -INT "$server"
@@ -28,19 +28,20 @@ rm -rf "$2"
 "#;
 
 /// The server. It stops when this value goes away.
-pub(super) struct Server {
+pub(crate) struct Server {
     supervisor: Child,
     folder: PathBuf,
     port: u16,
 }
 
 impl Server {
-    /// Makes a cluster and starts it.
-    pub(super) fn start() -> Result<Self> {
+    /// Makes a cluster below `place` and starts it. What it says is on disk is on disk, as far as the place is one. With
+    /// `autovacuum` it is as installed; many short-lived databases are better off without.
+    pub(crate) fn start(place: &Path, autovacuum: bool) -> Result<Self> {
         let programs =
             packages::postgres_folder().context("the programs of PostgreSQL are not here")?;
         let user = user()?;
-        let folder = roomy_folder().join(format!("chancery-postgres-{}", std::process::id()));
+        let folder = place.join(format!("chancery-postgres-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         if let Some((user_id, group_id)) = user {
             chown(&folder, Some(user_id), Some(group_id))?;
@@ -70,7 +71,8 @@ impl Server {
             .args(["-c", SUPERVISOR, "sh"])
             .arg(&programs)
             .arg(&folder)
-            .arg(port.to_string());
+            .arg(port.to_string())
+            .arg(if autovacuum { "on" } else { "off" });
         as_user(&mut supervisor, user, &folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null());
@@ -86,7 +88,7 @@ impl Server {
     }
 
     /// The address of its administrator.
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("postgres://chancery@127.0.0.1:{}/postgres", self.port)
     }
 
@@ -113,7 +115,7 @@ impl Drop for Server {
 }
 
 /// A folder in memory where there is room, otherwise the temporary folder.
-pub(super) fn roomy_folder() -> PathBuf {
+pub(crate) fn roomy_folder() -> PathBuf {
     let memory = Path::new("/dev/shm");
     let output = Command::new("df").args(["-Pk", "/dev/shm"]).output();
     let free = output.ok().and_then(|output| {
@@ -133,7 +135,7 @@ pub(super) fn roomy_folder() -> PathBuf {
 }
 
 /// Who we are.
-pub(super) fn own_user_id() -> Option<u32> {
+pub(crate) fn own_user_id() -> Option<u32> {
     std::fs::metadata("/proc/self")
         .ok()
         .map(|metadata| metadata.uid())

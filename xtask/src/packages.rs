@@ -7,43 +7,68 @@ use anyhow::{Result, bail};
 
 use crate::say;
 
-/// What is needed: how to see that it is there, and the packages that bring it, the first that exists.
-const NEEDED: &[(&str, fn() -> bool, &[&str])] = &[
-    ("PostgreSQL", has_postgres, &["postgresql-15", "postgresql"]),
-    ("nginx", || on_path("nginx"), &["nginx-light", "nginx"]),
-    ("openssl", || on_path("openssl"), &["openssl"]),
-    ("Python with venv", has_venv, &["python3-venv"]),
+/// Something that the tests need.
+pub(crate) struct Need {
+    name: &'static str,
+    is_there: fn() -> bool,
+    /// Packages that bring it, the best first.
+    packages: &'static [&'static str],
+}
+
+/// Everything.
+pub(crate) const ALL: &[Need] = &[
+    Need {
+        name: "PostgreSQL",
+        is_there: has_postgres,
+        packages: &["postgresql-15", "postgresql"],
+    },
+    Need {
+        name: "nginx",
+        is_there: || on_path("nginx"),
+        packages: &["nginx-light", "nginx"],
+    },
+    Need {
+        name: "openssl",
+        is_there: || on_path("openssl"),
+        packages: &["openssl"],
+    },
+    Need {
+        name: "Python with venv",
+        is_there: has_venv,
+        packages: &["python3-venv"],
+    },
 ];
 
 /// Installs what is missing, where that is possible.
-pub(super) fn install() -> Result<()> {
-    let missing: Vec<_> = NEEDED.iter().filter(|(_, there, _)| !there()).collect();
+pub(crate) fn install(needed: &[Need]) -> Result<()> {
+    let missing: Vec<&Need> = needed.iter().filter(|need| !(need.is_there)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = missing.iter().map(|(name, ..)| *name).collect();
-    let packages: Vec<&str> = missing
-        .iter()
-        .filter_map(|(.., packages)| packages.last().copied())
-        .collect();
+    let names: Vec<&str> = missing.iter().map(|need| need.name).collect();
+    let names = names.join(", ");
     if !is_root() || !on_path("apt-get") {
+        let packages: Vec<&str> = missing
+            .iter()
+            .filter_map(|need| need.packages.last().copied())
+            .collect();
         bail!(
-            "the tests need {}. Install them, on Debian as root: apt-get install {}",
-            names.join(", "),
+            "the tests need {names}. Install them, on Debian as root: apt-get install {}",
             packages.join(" ")
         );
     }
-    say(format!("installing {}", names.join(", ")))?;
+    say(format!("installing {names}"))?;
     // A failure shows in what cannot be installed next.
     apt(&["update"]);
-    for (name, there, packages) in missing {
-        let installed = packages.iter().any(|package| {
-            apt(&["install", "--yes", "--no-install-recommends", package]) && there()
-        });
-        if !installed {
+    for need in missing {
+        let mut packages = need.packages.iter();
+        let install =
+            |package: &&str| apt(&["install", "--yes", "--no-install-recommends", package]);
+        if !packages.any(|package| install(package) && (need.is_there)()) {
             bail!(
-                "{name} could not be installed: apt-get install {}",
-                packages.join(" or ")
+                "{} could not be installed: apt-get install {}",
+                need.name,
+                need.packages.join(" or ")
             );
         }
     }
@@ -66,7 +91,7 @@ fn apt(arguments: &[&str]) -> bool {
 }
 
 fn is_root() -> bool {
-    super::postgres::own_user_id() == Some(0)
+    crate::postgres::own_user_id() == Some(0)
 }
 
 /// Whether a program can be called. Services live in `sbin`, which people other than root do not have on their path.
@@ -93,7 +118,7 @@ fn has_venv() -> bool {
 }
 
 /// The folder of PostgreSQL's programs: the newest of Debian's, or wherever they are on the path.
-pub(super) fn postgres_folder() -> Option<PathBuf> {
+pub(crate) fn postgres_folder() -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
