@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ca::Authority;
 use pki::{Certificate, DistinguishedName, Issuer, Serial, Subject, SubjectAlternativeName};
 
-use super::memory::{KnownAuthority, all, fill};
+use super::memory::{KnownAuthority, all};
 use super::{PURPOSE_AGENTS, PURPOSE_ISSUING, PURPOSE_ROOT};
 use crate::app::App;
 use crate::audit::{self, Category, Entry, Operation};
@@ -18,36 +18,11 @@ const SERVER_CERTIFICATE_DAYS: i64 = 90;
 const SERVER_AUTHENTICATION: &str = "1.3.6.1.5.5.7.3.1";
 const DIGITAL_SIGNATURE_AND_KEY_ENCIPHERMENT: u16 = 128 | 32;
 
-/// The authority with this id, ready to sign.
-///
-/// # Errors
-/// 404 when there is none, and those of the database.
-pub(crate) async fn issuer(app: &App, authority_id: i64) -> Result<Arc<Issuer>, Error> {
-    let found = |known: &[Arc<KnownAuthority>]| {
-        known
-            .iter()
-            .find(|authority| authority.id == authority_id)
-            .map(|authority| Arc::clone(&authority.issuer))
-    };
-    if let Some(issuer) = found(&all(app).await?) {
-        return Ok(issuer);
-    }
-    found(&fill(app).await?).ok_or_else(|| Error::not_found("certificate authority", authority_id))
-}
-
-/// The roots below which everything is that was enrolled here, as DER: what clients of deployed certificates trust.
-///
-/// # Errors
-/// Those of the database.
-pub async fn trust_anchors(app: &App) -> Result<Vec<Vec<u8>>, Error> {
-    Ok(certificates_of(&all(app).await?, PURPOSE_ROOT))
-}
-
 /// The authority of the agents' certificates.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn agents_authority(app: &App) -> Result<(i64, Arc<Issuer>), Error> {
+pub(crate) async fn agents_authority(app: &App) -> Result<(i64, Arc<Issuer>), Error> {
     let known = all(app).await?;
     let found = known
         .iter()
@@ -70,7 +45,7 @@ pub(crate) fn order(cx: &Cx, subject: Subject, profile: ca::Profile) -> ca::Orde
 ///
 /// # Errors
 /// 400 for names that cannot stand in a certificate; those of the database.
-pub async fn issue_server_certificate(
+async fn issue_server_certificate(
     cx: &Cx,
     names: &[SubjectAlternativeName],
     spki_der: &[u8],
@@ -176,7 +151,7 @@ impl App {
     /// # Errors
     /// Those of the database.
     pub async fn trust_anchors(&self) -> Result<Vec<Vec<u8>>, Error> {
-        trust_anchors(self).await
+        Ok(certificates_of(&all(self).await?, PURPOSE_ROOT))
     }
 
     /// A certificate for the listener from the built-in authority, leaf first, recorded in the inventory. The key stays with

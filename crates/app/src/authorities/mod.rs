@@ -9,9 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use first::{create_first, prepare_first};
-pub(crate) use issuing::{
-    agents_authority, issue_server_certificate, issuer, order, trust_anchors,
-};
+pub(crate) use issuing::{agents_authority, escape, order};
 pub(crate) use list::CONFIGURATION_TENANT;
 pub(crate) use memory::{IssuerCache, KnownAuthority, all, fill};
 

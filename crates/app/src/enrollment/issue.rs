@@ -1,0 +1,396 @@
+//! From a settled request to a certificate: at once, or after a manager has approved it.
+
+use std::sync::Arc;
+
+use ca::Authority;
+use db::tables::certificate_requests;
+use pki::{Certificate, DistinguishedName, PrivateKey, Subject, SubjectAlternativeName};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
+use serde::{Deserialize, Serialize};
+
+use super::delivery::{self, StoreWish};
+use super::names::kind_numbered;
+use super::{STATE_ISSUED, STATE_PENDING};
+use crate::audit::{self, Category, Entry, Operation};
+use crate::authorities::{self, KnownAuthority};
+use crate::certificates::{self, Origin};
+use crate::cx::Cx;
+use crate::error::{Error, Kind};
+use crate::templates::Template;
+
+/// What issuing needs beside key, authority and template. Stored with the request as JSON.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Intent {
+    pub(crate) subject: String,
+    /// The kind's number and the value.
+    pub(crate) names: Vec<(u16, String)>,
+    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) owner_role_id: Option<i64>,
+    /// The certificate that this one follows.
+    pub(crate) renewal_of: Option<i64>,
+    /// Stores to put the certificate into.
+    pub(crate) stores: Vec<StoreWish>,
+}
+
+/// A request with everything settled.
+pub(super) struct Settled {
+    pub(super) authority: Arc<KnownAuthority>,
+    pub(super) template: Template,
+    pub(super) subject: DistinguishedName,
+    pub(super) names: Vec<SubjectAlternativeName>,
+    /// PKCS#10.
+    pub(super) request_der: Vec<u8>,
+    pub(super) spki_der: Vec<u8>,
+    /// The private key, where it is to be stored.
+    pub(super) stored_key: Option<PrivateKey>,
+    /// The same, or one that is stored only as long as the request waits.
+    pub(super) waiting_key: Option<PrivateKey>,
+    pub(super) metadata: Vec<(String, String)>,
+    pub(super) owner_role_id: Option<i64>,
+    pub(super) renewal_of: Option<i64>,
+    pub(super) stores: Vec<StoreWish>,
+}
+
+/// What became of a request.
+pub(super) struct Outcome {
+    pub(super) request_id: i64,
+    /// None as long as it waits.
+    pub(super) issued: Option<Issued>,
+}
+
+/// A certificate that is in the inventory.
+pub(super) struct Issued {
+    pub(super) certificate_id: i64,
+    /// Leaf first.
+    pub(super) chain: Vec<Certificate>,
+}
+
+impl Issued {
+    pub(super) fn certificate(&self) -> &Certificate {
+        &self.chain[0]
+    }
+}
+
+/// Issues, or lets the request wait where the template asks for approval. One write.
+///
+/// # Errors
+/// Those of the authority and of the database; nothing is recorded then.
+pub(super) async fn carry_out(cx: &Cx, settled: Settled) -> Result<Outcome, Error> {
+    let intent = Intent {
+        subject: settled.subject.to_string(),
+        names: settled
+            .names
+            .iter()
+            .map(|name| (name.kind.number(), name.value.clone()))
+            .collect(),
+        metadata: settled.metadata,
+        owner_role_id: settled.owner_role_id,
+        renewal_of: settled.renewal_of,
+        stores: settled.stores,
+    };
+    let mut row = certificate_requests::ActiveModel {
+        id: ActiveValue::NotSet,
+        authority_id: ActiveValue::Set(settled.authority.id),
+        template_id: ActiveValue::Set(settled.template.row.id),
+        requester: ActiveValue::Set(cx.caller_name()),
+        state: ActiveValue::Set(STATE_PENDING),
+        common_name: ActiveValue::Set(settled.subject.common_name().map(str::to_owned)),
+        subject: ActiveValue::Set(intent.subject.clone()),
+        request: ActiveValue::Set(settled.request_der),
+        sealed_key: ActiveValue::Set(None),
+        enrollment: ActiveValue::Set(serde_json::to_string(&intent)?),
+        submitted_at: ActiveValue::Set(cx.now()),
+        decided_at: ActiveValue::Set(None),
+        decided_by: ActiveValue::Set(None),
+        denial_comment: ActiveValue::Set(None),
+        certificate_id: ActiveValue::Set(None),
+    };
+    if settled.template.row.requires_approval {
+        let request_id = wait(
+            cx,
+            row,
+            settled.waiting_key,
+            settled.template.row.common_name,
+        )
+        .await?;
+        return Ok(Outcome {
+            request_id,
+            issued: None,
+        });
+    }
+    let subject = Subject {
+        name: settled.subject,
+        sans: settled.names,
+        spki_der: settled.spki_der,
+    };
+    let certificate = sign(cx, &settled.authority, &settled.template, subject)?;
+    let mut chain = vec![certificate];
+    chain.extend_from_slice(settled.authority.connector.chain());
+    row.state = ActiveValue::Set(STATE_ISSUED);
+    row.decided_at = ActiveValue::Set(Some(cx.now()));
+    let cx = cx.clone();
+    cx.db()
+        .clone()
+        .write("enrollment.issue", move |tx| {
+            Box::pin(async move {
+                let requester = cx.caller_name();
+                let (authority_id, template_id) = (settled.authority.id, settled.template.row.id);
+                let request_id = certificate_requests::Entity::insert(row)
+                    .exec(tx)
+                    .await?
+                    .last_insert_id;
+                let parts = Recorded {
+                    request_id,
+                    authority_id,
+                    template_id,
+                    requester: &requester,
+                    certificate: &chain[0],
+                    key: settled.stored_key.as_ref(),
+                };
+                let certificate_id = record(tx, &cx, &parts, &intent).await?;
+                certificate_requests::Entity::update_many()
+                    .col_expr(
+                        certificate_requests::Column::CertificateId,
+                        Expr::val(certificate_id),
+                    )
+                    .filter(certificate_requests::Column::Id.eq(request_id))
+                    .exec(tx)
+                    .await?;
+                Ok::<_, Error>(Outcome {
+                    request_id,
+                    issued: Some(Issued {
+                        certificate_id,
+                        chain,
+                    }),
+                })
+            })
+        })
+        .await
+}
+
+fn sign(
+    cx: &Cx,
+    authority: &KnownAuthority,
+    template: &Template,
+    subject: Subject,
+) -> Result<Certificate, Error> {
+    let order = authorities::order(cx, subject, template.profile());
+    authority
+        .connector
+        .issue(order)
+        .map_err(authorities::refusal)
+}
+
+async fn wait(
+    cx: &Cx,
+    row: certificate_requests::ActiveModel,
+    key: Option<PrivateKey>,
+    template: String,
+) -> Result<i64, Error> {
+    let cx = cx.clone();
+    cx.db()
+        .clone()
+        .write("enrollment.wait", move |tx| {
+            Box::pin(async move {
+                let name = match &row.subject {
+                    ActiveValue::Set(subject) => subject.clone(),
+                    _ => String::new(),
+                };
+                let request_id = certificate_requests::Entity::insert(row)
+                    .exec(tx)
+                    .await?
+                    .last_insert_id;
+                if let Some(key) = key {
+                    // The seal is bound to the row's id, which is known only now.
+                    let sealed = cx
+                        .app()
+                        .keyring()
+                        .seal(&aad(request_id), &key.to_pkcs8_der())?;
+                    certificate_requests::Entity::update_many()
+                        .col_expr(
+                            certificate_requests::Column::SealedKey,
+                            Expr::val(sealed.into_bytes()),
+                        )
+                        .filter(certificate_requests::Column::Id.eq(request_id))
+                        .exec(tx)
+                        .await?;
+                }
+                let message =
+                    format!("request {request_id} for template {template} waits for approval");
+                audit::record(
+                    tx,
+                    &cx,
+                    Entry::new(
+                        Operation::Created,
+                        Category::CertificateRequest,
+                        name,
+                        message,
+                    ),
+                )
+                .await?;
+                Ok::<_, Error>(request_id)
+            })
+        })
+        .await
+}
+
+/// What binds the sealed key of a waiting request to its place.
+fn aad(request_id: i64) -> String {
+    format!("certificate_requests.sealed_key/{request_id}")
+}
+
+struct Recorded<'a> {
+    request_id: i64,
+    authority_id: i64,
+    template_id: i64,
+    requester: &'a str,
+    certificate: &'a Certificate,
+    key: Option<&'a PrivateKey>,
+}
+
+/// Everything that a new certificate leaves behind: inventory, history of it and of the one it follows, audit, deliveries.
+async fn record(tx: &db::Tx, cx: &Cx, parts: &Recorded<'_>, intent: &Intent) -> Result<i64, Error> {
+    let Recorded {
+        request_id,
+        authority_id,
+        template_id,
+        requester,
+        certificate,
+        key,
+    } = *parts;
+    let (action, comment) = match intent.renewal_of {
+        None => ("Enrolled", format!("Enrolled with request {request_id}")),
+        Some(old) => (
+            "Renewed",
+            format!("Renewal of certificate {old} with request {request_id}"),
+        ),
+    };
+    let origin = Origin {
+        authority_id: Some(authority_id),
+        template_id: Some(template_id),
+        request_id: Some(request_id),
+        requester: Some(requester),
+        owner_role_id: intent.owner_role_id,
+        metadata: &intent.metadata,
+        private_key: key,
+        history: Some((action, comment)),
+    };
+    let certificate_id = certificates::record(tx, cx, certificate, &origin).await?;
+    if let Some(old) = intent.renewal_of {
+        certificates::add_history(
+            tx,
+            cx,
+            old,
+            "Renewed",
+            &format!("Renewed by certificate {certificate_id}"),
+        )
+        .await?;
+    }
+    delivery::schedule(tx, cx, certificate_id, &intent.stores).await?;
+    let operation = if intent.renewal_of.is_some() {
+        Operation::Renewed
+    } else {
+        Operation::Created
+    };
+    let message = format!(
+        "certificate {certificate_id} issued for request {request_id}, serial {}",
+        certificate.serial_hex()
+    );
+    audit::record(
+        tx,
+        cx,
+        Entry::new(
+            operation,
+            Category::Certificate,
+            certificate.subject(),
+            message,
+        ),
+    )
+    .await?;
+    Ok(certificate_id)
+}
+
+/// Issues what a waiting request asks for. Of several who approve at once, one issues; the others learn who was first.
+///
+/// # Errors
+/// 409 when the request does not wait any more; those of the authority, which leave it waiting; those of the database.
+pub(crate) async fn approve(
+    cx: &Cx,
+    row: certificate_requests::Model,
+    template: &Template,
+) -> Result<i64, Error> {
+    let intent: Intent = serde_json::from_str(&row.enrollment)?;
+    let known = authorities::all(cx.app()).await?;
+    let authority = known
+        .iter()
+        .find(|authority| authority.id == row.authority_id && authority.enabled);
+    let authority = authority.ok_or_else(|| {
+        Error::new(
+            Kind::AuthorityRefused,
+            "The certificate authority is not there any more.",
+        )
+    })?;
+    let request =
+        pki::CertificateRequest::from_pem_or_der(&row.request).map_err(Error::internal)?;
+    let subject = Subject {
+        name: DistinguishedName::parse(&intent.subject).map_err(Error::internal)?,
+        sans: intent
+            .names
+            .iter()
+            .map(|(kind, value)| SubjectAlternativeName::new(kind_numbered(*kind), value))
+            .collect(),
+        spki_der: request.spki_der().to_vec(),
+    };
+    let key = match row.sealed_key {
+        None => None,
+        Some(sealed) => {
+            let opened = cx
+                .app()
+                .keyring()
+                .open(&aad(row.id), &secrets::Sealed::from_bytes(sealed)?)?;
+            Some(PrivateKey::from_pkcs8_der(opened.expose()).map_err(Error::internal)?)
+        }
+    };
+    let certificate = sign(cx, authority, template, subject)?;
+    let cx = cx.clone();
+    cx.db()
+        .clone()
+        .write("enrollment.approve", move |tx| {
+            Box::pin(async move {
+                super::decided(tx, &cx, row.id, STATE_ISSUED, None).await?;
+                let parts = Recorded {
+                    request_id: row.id,
+                    authority_id: row.authority_id,
+                    template_id: row.template_id,
+                    requester: &row.requester,
+                    certificate: &certificate,
+                    key: key.as_ref(),
+                };
+                let certificate_id = record(tx, &cx, &parts, &intent).await?;
+                certificate_requests::Entity::update_many()
+                    .col_expr(
+                        certificate_requests::Column::CertificateId,
+                        Expr::val(certificate_id),
+                    )
+                    .filter(certificate_requests::Column::Id.eq(row.id))
+                    .exec(tx)
+                    .await?;
+                let message = format!("request {} approved", row.id);
+                audit::record(
+                    tx,
+                    &cx,
+                    Entry::new(
+                        Operation::Approved,
+                        Category::CertificateRequest,
+                        row.subject,
+                        message,
+                    ),
+                )
+                .await?;
+                Ok::<_, Error>(certificate_id)
+            })
+        })
+        .await
+}

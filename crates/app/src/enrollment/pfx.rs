@@ -1,0 +1,625 @@
+//! `POST /Enrollment/PFX`, versions 1 and 2: a certificate with a key that is made here.
+
+use std::collections::BTreeMap;
+
+use axum::http::HeaderMap;
+use pki::{DistinguishedName, KeySpec, PrivateKey, SubjectAlternativeName};
+use sea_orm::EntityTrait;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::answers::{self, ContainerFormat, Contents};
+use super::delivery::{self, StoreWish};
+use super::issue::{Outcome, Settled, carry_out};
+use super::names::{self, SansInput};
+use super::plan;
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::security::Permission;
+use crate::templates::{ENROLLMENT_PFX, KeyRetention, Template};
+use crate::web::{Body, Date, Json};
+
+/// Characters of a password at least.
+const PASSWORD_MIN: usize = 8;
+/// Characters of a password at most.
+const PASSWORD_MAX: usize = 1000;
+/// Characters of a password that is made here: 128 bits and more.
+const PASSWORD_MADE: usize = 24;
+/// `KeyStatus`: the key is kept here.
+const KEY_SAVED: i32 = 1;
+/// `KeyStatus`: the key is not kept here.
+const KEY_NOT_RETAINED: i32 = 3;
+
+/// An order for a certificate with key, version 1.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = PfxEnrollmentRequest)]
+pub(crate) struct PfxEnrollmentRequest {
+    /// The name that the key has in the file; the common name unless given.
+    custom_friendly_name: Option<String>,
+    /// Of the file, 8 characters at least. Without one, one is made and answered.
+    password: Option<String>,
+    /// Not used: there is no directory to ask.
+    #[serde(rename = "PopulateMissingValuesFromAD")]
+    #[expect(dead_code, reason = "declared by the contract")]
+    populate_missing_values_from_ad: Option<bool>,
+    /// A distinguished name: `CN=a.example,O=Example`.
+    subject: Option<String>,
+    /// The certificate that this one follows; null for none.
+    renewal_certificate_id: Option<i64>,
+    /// `EndEntityFirst` (the default) or `RootFirst`; PEM only.
+    chain_order: Option<String>,
+    /// Triple DES for the key too, for old readers.
+    use_legacy_encryption: Option<bool>,
+    /// `RSA`, `ECC` or `Ed25519`; the template's unless given.
+    key_type: Option<String>,
+    /// Bits; 0 for the template's.
+    key_length: Option<u32>,
+    /// Name or identifier of a curve.
+    curve: Option<String>,
+    /// Not used.
+    #[serde(rename = "MicrosoftTargetCSP")]
+    #[expect(dead_code, reason = "declared by the contract")]
+    microsoft_target_csp: Option<String>,
+    /// `host\logical`, the logical name alone, or nothing for the only one there is.
+    certificate_authority: Option<String>,
+    /// Whether the file has the certificates above it too.
+    include_chain: Option<bool>,
+    /// Whether a line `#subject` stands before each PEM block; it does unless this is false.
+    include_subject_header: Option<bool>,
+    /// Values by field name.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+    /// Read and not used: there are no such fields yet.
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "declared by the contract")]
+    additional_enrollment_fields: Option<Map<String, Value>>,
+    /// When the client sent this; not used.
+    #[expect(dead_code, reason = "declared by the contract")]
+    timestamp: Option<Date>,
+    /// Short name of the template.
+    template: Option<String>,
+    owner_role_id: Option<i64>,
+    owner_role_name: Option<String>,
+    /// Not used.
+    #[expect(dead_code, reason = "declared by the contract")]
+    file_extension: Option<String>,
+    /// Names by kind: `dns`, `ip`, `ip4`, `ip6`, `uri`, `rfc822`, `ms_ntprincipalname`, ….
+    #[serde(rename = "SANs")]
+    #[schema(value_type = Option<BTreeMap<String, Vec<String>>>)]
+    sans: Option<SansInput>,
+    /// There are none yet; 0 or null.
+    enrollment_pattern_id: Option<i64>,
+}
+
+/// An order for a certificate with key, version 2: it can go into stores at once.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = PfxEnrollmentWithStoresRequest)]
+pub(crate) struct PfxEnrollmentWithStoresRequest {
+    /// Where to put the certificate.
+    stores: Option<Vec<StoreInput>>,
+    /// The name that the key has in the file; the common name unless given.
+    custom_friendly_name: Option<String>,
+    /// Of the file, 8 characters at least. Without one, one is made and answered.
+    password: Option<String>,
+    /// A distinguished name: `CN=a.example,O=Example`.
+    subject: Option<String>,
+    /// Whether the file has the certificates above it too.
+    include_chain: Option<bool>,
+    /// Whether a line `#subject` stands before each PEM block; it does unless this is false.
+    include_subject_header: Option<bool>,
+    /// The certificate that this one follows; null for none.
+    renewal_certificate_id: Option<i64>,
+    /// `host\logical`, the logical name alone, or nothing for the only one there is.
+    certificate_authority: Option<String>,
+    /// Values by field name.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+    /// Read and not used: there are no such fields yet.
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "declared by the contract")]
+    additional_enrollment_fields: Option<Map<String, Value>>,
+    /// When the client sent this; not used.
+    #[expect(dead_code, reason = "declared by the contract")]
+    timestamp: Option<Date>,
+    /// Short name of the template.
+    template: Option<String>,
+    /// Names by kind: `dns`, `ip`, `ip4`, `ip6`, `uri`, `rfc822`, `ms_ntprincipalname`, ….
+    #[serde(rename = "SANs")]
+    #[schema(value_type = Option<BTreeMap<String, Vec<String>>>)]
+    sans: Option<SansInput>,
+    /// Whether to put it where the certificate is that it follows.
+    install_into_existing_certificate_stores: Option<bool>,
+    /// When to put it there; at once unless given.
+    job_time: Option<Date>,
+    /// `EndEntityFirst` (the default) or `RootFirst`; PEM only.
+    chain_order: Option<String>,
+    /// Triple DES for the key too, for old readers.
+    use_legacy_encryption: Option<bool>,
+    /// `RSA`, `ECC` or `Ed25519`; the template's unless given.
+    key_type: Option<String>,
+    /// Bits; 0 for the template's.
+    key_length: Option<u32>,
+    /// Name or identifier of a curve.
+    curve: Option<String>,
+    /// A second key in the same certificate is not offered; null.
+    alternative_key_type: Option<String>,
+    /// Not used.
+    #[expect(dead_code, reason = "declared by the contract")]
+    alternative_key_length: Option<u32>,
+    /// Not used.
+    #[serde(rename = "MicrosoftTargetCSP")]
+    #[expect(dead_code, reason = "declared by the contract")]
+    microsoft_target_csp: Option<String>,
+    owner_role_id: Option<i64>,
+    owner_role_name: Option<String>,
+    /// There are none yet; 0 or null.
+    enrollment_pattern_id: Option<i64>,
+    /// Not used.
+    #[expect(dead_code, reason = "declared by the contract")]
+    file_extension: Option<String>,
+}
+
+/// A store to put the certificate into.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = EnrollmentManagementStoreRequest)]
+pub(crate) struct StoreInput {
+    store_id: Uuid,
+    alias: Option<String>,
+    overwrite: Option<bool>,
+    /// Values of the store type's entry parameters.
+    #[schema(value_type = Option<Object>)]
+    properties: Option<Map<String, Value>>,
+}
+
+/// What became of the order, version 1.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = PfxEnrollmentResponse)]
+pub(crate) struct PfxEnrollmentResponse {
+    certificate_information: PfxCertificateInformation,
+    /// Values by field name.
+    metadata: BTreeMap<String, String>,
+}
+
+/// What became of the order, version 2.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = PfxEnrollmentManagementResponse)]
+pub(crate) struct PfxEnrollmentWithStoresResponse {
+    /// Stores that jobs were made for.
+    successful_stores: Vec<Uuid>,
+    certificate_information: PfxCertificateInformation,
+    /// Values by field name.
+    metadata: BTreeMap<String, String>,
+}
+
+/// The certificate with its key, or that the request waits.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = Pkcs12CertificateResponse)]
+pub(crate) struct PfxCertificateInformation {
+    /// Upper-case hexadecimal; empty as long as there is no certificate.
+    serial_number: String,
+    #[serde(rename = "IssuerDN")]
+    issuer_dn: String,
+    /// SHA-1, upper-case hexadecimal.
+    thumbprint: String,
+    /// Id of the certificate; 0 as long as there is none.
+    keyfactor_id: i64,
+    /// Base64 of the file in the form asked for; empty with `STORE` and as long as there is no certificate.
+    pkcs12_blob: String,
+    /// The password that was made here; null when the caller gave one.
+    password: Option<String>,
+    /// 1: the key is kept here; 3: it is not.
+    key_status: i32,
+    workflow_instance_id: Uuid,
+    workflow_reference_id: i64,
+    /// Stores that the certificate cannot be put into.
+    store_ids_invalid_for_renewal: Vec<Uuid>,
+    chain_failed_to_build: bool,
+    /// Id of the request.
+    keyfactor_request_id: i64,
+    /// `ISSUED` or `PENDING`.
+    request_disposition: String,
+    disposition_message: String,
+    enrollment_context: Option<BTreeMap<String, String>>,
+    url: Option<String>,
+}
+
+/// Both versions of the order.
+struct Order {
+    subject: Option<String>,
+    sans: Option<SansInput>,
+    password: Option<String>,
+    friendly_name: Option<String>,
+    key: (Option<String>, Option<u32>, Option<String>),
+    place: (Option<String>, Option<String>, Option<i64>),
+    owner: (Option<i64>, Option<String>),
+    metadata: Option<Map<String, Value>>,
+    renewal_certificate_id: Option<i64>,
+    include_chain: bool,
+    with_subject: bool,
+    root_first: bool,
+    legacy_encryption: bool,
+    stores: Vec<StoreWish>,
+    into_existing: bool,
+}
+
+impl TryFrom<PfxEnrollmentRequest> for Order {
+    type Error = Error;
+
+    fn try_from(request: PfxEnrollmentRequest) -> Result<Self, Error> {
+        Ok(Self {
+            root_first: root_first(request.chain_order.as_deref())?,
+            subject: request.subject,
+            sans: request.sans,
+            password: request.password,
+            friendly_name: request.custom_friendly_name,
+            key: (request.key_type, request.key_length, request.curve),
+            place: (
+                request.certificate_authority,
+                request.template,
+                request.enrollment_pattern_id,
+            ),
+            owner: (request.owner_role_id, request.owner_role_name),
+            metadata: request.metadata,
+            renewal_certificate_id: request.renewal_certificate_id,
+            include_chain: request.include_chain.unwrap_or(false),
+            with_subject: request.include_subject_header.unwrap_or(true),
+            legacy_encryption: request.use_legacy_encryption.unwrap_or(false),
+            stores: Vec::new(),
+            into_existing: false,
+        })
+    }
+}
+
+impl TryFrom<PfxEnrollmentWithStoresRequest> for Order {
+    type Error = Error;
+
+    fn try_from(request: PfxEnrollmentWithStoresRequest) -> Result<Self, Error> {
+        if plan::given(request.alternative_key_type.as_deref()).is_some() {
+            return Err(Error::bad_request(
+                "AlternativeKeyType: certificates with a second key are not offered.",
+            ));
+        }
+        let at = request.job_time.map(|time| time.0);
+        let stores = request
+            .stores
+            .unwrap_or_default()
+            .into_iter()
+            .map(|store| StoreWish {
+                store_id: store.store_id,
+                alias: store.alias,
+                overwrite: store.overwrite.unwrap_or(false),
+                properties: store.properties.unwrap_or_default(),
+                at,
+            });
+        Ok(Self {
+            root_first: root_first(request.chain_order.as_deref())?,
+            stores: stores.collect(),
+            subject: request.subject,
+            sans: request.sans,
+            password: request.password,
+            friendly_name: request.custom_friendly_name,
+            key: (request.key_type, request.key_length, request.curve),
+            place: (
+                request.certificate_authority,
+                request.template,
+                request.enrollment_pattern_id,
+            ),
+            owner: (request.owner_role_id, request.owner_role_name),
+            metadata: request.metadata,
+            renewal_certificate_id: request.renewal_certificate_id,
+            include_chain: request.include_chain.unwrap_or(false),
+            with_subject: request.include_subject_header.unwrap_or(true),
+            legacy_encryption: request.use_legacy_encryption.unwrap_or(false),
+            into_existing: request
+                .install_into_existing_certificate_stores
+                .unwrap_or(false),
+        })
+    }
+}
+
+fn root_first(order: Option<&str>) -> Result<bool, Error> {
+    match plan::given(order).map(str::to_ascii_lowercase).as_deref() {
+        None | Some("endentityfirst") => Ok(false),
+        Some("rootfirst") => Ok(true),
+        Some(_) => Err(Error::bad_request(
+            "ChainOrder: it is EndEntityFirst or RootFirst.",
+        )),
+    }
+}
+
+/// Enrolls for a certificate with a key that is made here.
+#[utoipa::path(post, path = "/Enrollment/PFX", tag = "Enrollment", params(("x-certificateformat" = String, Header, description = "`PFX`, `PEM` or `STORE`")), request_body = PfxEnrollmentRequest, responses((status = 200, body = PfxEnrollmentResponse, description = "Issued, or waiting for approval")), extensions(("x-permissions" = json!(["/certificates/enrollment/pfx/"]))))]
+pub(super) async fn enroll(
+    cx: Cx,
+    headers: HeaderMap,
+    Body(request): Body<PfxEnrollmentRequest>,
+) -> Result<(HeaderMap, Json<PfxEnrollmentResponse>), Error> {
+    let enrolled = enroll_order(&cx, &headers, request).await?;
+    let body = PfxEnrollmentResponse {
+        certificate_information: enrolled.information,
+        metadata: enrolled.metadata,
+    };
+    Ok((enrolled.headers, Json(body)))
+}
+
+/// Enrolls for a certificate with a key that is made here, and puts it into stores.
+#[utoipa::path(post, path = "/Enrollment/PFX", tag = "Enrollment", params(("x-certificateformat" = String, Header, description = "`PFX`, `PEM` or `STORE`")), request_body = PfxEnrollmentWithStoresRequest, responses((status = 200, body = PfxEnrollmentWithStoresResponse, description = "Issued, or waiting for approval")), extensions(("x-permissions" = json!(["/certificates/enrollment/pfx/"]))))]
+pub(super) async fn enroll_with_stores(
+    cx: Cx,
+    headers: HeaderMap,
+    Body(request): Body<PfxEnrollmentWithStoresRequest>,
+) -> Result<(HeaderMap, Json<PfxEnrollmentWithStoresResponse>), Error> {
+    let enrolled = enroll_order(&cx, &headers, request).await?;
+    let body = PfxEnrollmentWithStoresResponse {
+        successful_stores: enrolled.stores,
+        certificate_information: enrolled.information,
+        metadata: enrolled.metadata,
+    };
+    Ok((enrolled.headers, Json(body)))
+}
+
+struct Enrolled {
+    headers: HeaderMap,
+    information: PfxCertificateInformation,
+    metadata: BTreeMap<String, String>,
+    stores: Vec<Uuid>,
+}
+
+async fn enroll_order(
+    cx: &Cx,
+    headers: &HeaderMap,
+    request: impl TryInto<Order, Error = Error>,
+) -> Result<Enrolled, Error> {
+    cx.authorize(Permission::EnrollmentPfx)?;
+    let format = ContainerFormat::of(headers)?;
+    let order: Order = request.try_into()?;
+    delivery::check(&order.stores, order.into_existing)?;
+    let renewal_of = renewed(cx, order.renewal_certificate_id).await?;
+    let password = password(order.password)?;
+    let (authority, template, pattern_id) = &order.place;
+    let place = plan::place(
+        cx,
+        authority.as_deref(),
+        template.as_deref(),
+        *pattern_id,
+        ENROLLMENT_PFX,
+    )
+    .await?;
+    let subject = order.subject.as_deref().unwrap_or_default().trim();
+    let subject = DistinguishedName::parse(subject)
+        .map_err(|error| Error::bad_request(format!("Subject: {error}.")))?;
+    let given = names::from_map(&order.sans.unwrap_or_default())?;
+    let metadata = plan::metadata(order.metadata)?;
+    let owner_role_id = plan::owner(cx, order.owner.0, order.owner.1.as_deref()).await?;
+    let spec = key_spec(&place.template, &order.key)?;
+    let key = generate(spec).await?;
+    let (subject, names) = plan::names(&place.template, subject, given, key.key_info())?;
+    // With STORE the key is only here; without retention it would be lost at once.
+    let saved =
+        format == ContainerFormat::Store || place.template.key_retention() != KeyRetention::None;
+    let shown = metadata.iter().cloned().collect();
+    let stores = order.stores.iter().map(|store| store.store_id).collect();
+    let fallback = subject
+        .common_name()
+        .or_else(|| names.first().map(|name| name.value.as_str()))
+        .unwrap_or("certificate");
+    let friendly_name = plan::given(order.friendly_name.as_deref())
+        .unwrap_or(fallback)
+        .to_owned();
+    let file_name = fallback.to_owned();
+    let settled = Settled {
+        authority: place.authority,
+        template: place.template,
+        request_der: request_der(&subject, &names, &key)?,
+        spki_der: key.spki_der(),
+        stored_key: saved.then(|| key.clone()),
+        // Nobody has the key of a request that waits; it is kept, and then stays with the certificate.
+        waiting_key: Some(key.clone()),
+        subject,
+        names,
+        metadata,
+        owner_role_id,
+        renewal_of,
+        stores: order.stores,
+    };
+    let waits = settled.template.row.requires_approval;
+    let outcome = carry_out(cx, settled).await?;
+    let blob = match &outcome.issued {
+        None => String::new(),
+        Some(issued) => {
+            let chain = if order.include_chain {
+                issued.chain.clone()
+            } else {
+                vec![issued.certificate().clone()]
+            };
+            let password = password.text.clone();
+            let (legacy_encryption, with_subject, root_first) = (
+                order.legacy_encryption,
+                order.with_subject,
+                order.root_first,
+            );
+            // Deriving keys from passwords takes time on purpose.
+            let packed = tokio::task::spawn_blocking(move || {
+                let password = password.expose_str().map_err(Error::internal)?;
+                let friendly_name = friendly_name.as_str();
+                let contents = Contents {
+                    key: &key,
+                    chain: &chain,
+                    friendly_name,
+                    password,
+                    legacy_encryption,
+                    with_subject,
+                    root_first,
+                };
+                answers::container(format, &contents)
+            });
+            packed.await.map_err(Error::internal)??
+        }
+    };
+    let made = (password.made && outcome.issued.is_some() && format != ContainerFormat::Store)
+        .then(|| password.text.expose_str().map(str::to_owned))
+        .transpose()?;
+    Ok(Enrolled {
+        headers: answers::headers(format, &file_name, saved || waits),
+        information: information(&outcome, blob, made, saved || waits),
+        metadata: shown,
+        stores,
+    })
+}
+
+/// The certificate that this one follows: there is one, and clients say null for none.
+///
+/// # Errors
+/// 400 for 0 and for an unknown one.
+pub(super) async fn renewed(cx: &Cx, id: Option<i64>) -> Result<Option<i64>, Error> {
+    let Some(id) = id else { return Ok(None) };
+    let found = db::tables::certificates::Entity::find_by_id(id)
+        .one(cx.db().read())
+        .await?;
+    match found {
+        Some(row) => Ok(Some(row.id)),
+        None => Err(Error::bad_request(format!(
+            "RenewalCertificateId: there is no certificate {id}; null means no renewal."
+        ))),
+    }
+}
+
+struct Password {
+    text: secrets::Secret,
+    made: bool,
+}
+
+fn password(given: Option<String>) -> Result<Password, Error> {
+    match given.filter(|text| !text.is_empty()) {
+        Some(text) => {
+            if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&text.chars().count()) {
+                return Err(Error::bad_request(format!(
+                    "Password: it has to have {PASSWORD_MIN} to {PASSWORD_MAX} characters."
+                )));
+            }
+            Ok(Password {
+                text: text.into(),
+                made: false,
+            })
+        }
+        None => Ok(Password {
+            text: make_password()?.into(),
+            made: true,
+        }),
+    }
+}
+
+/// A password out of letters and digits that are hard to mistake for each other.
+fn make_password() -> Result<String, Error> {
+    const ALPHABET: &[u8; 56] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
+    let mut text = String::with_capacity(PASSWORD_MADE);
+    while text.len() < PASSWORD_MADE {
+        let mut octets = [0_u8; 32];
+        aws_lc_rs::rand::fill(&mut octets)
+            .map_err(|_| Error::internal("the operating system gives no randomness"))?;
+        // 224 is the greatest multiple of 56 that an octet reaches: each letter is as likely as the others.
+        let letters = octets
+            .iter()
+            .filter(|octet| **octet < 224)
+            .map(|octet| char::from(ALPHABET[usize::from(*octet) % 56]));
+        text.extend(letters.take(PASSWORD_MADE - text.len()));
+    }
+    Ok(text)
+}
+
+/// The key to make: the caller's wish, completed by the template.
+fn key_spec(
+    template: &Template,
+    wish: &(Option<String>, Option<u32>, Option<String>),
+) -> Result<KeySpec, Error> {
+    let (key_type, curve) = (
+        plan::given(wish.0.as_deref()),
+        plan::given(wish.2.as_deref()),
+    );
+    let length = wish.1.filter(|length| *length != 0);
+    let spec = match (key_type, length, curve) {
+        (None, None, None) => return template.key_spec(),
+        (Some(key_type), length, curve) => KeySpec::parse(key_type, length, curve),
+        (None, length, Some(curve)) => KeySpec::parse("ECC", length, Some(curve)),
+        (None, length, None) => KeySpec::parse(&template.row.key_type, length, None),
+    };
+    let spec =
+        spec.map_err(|error| Error::bad_request(format!("KeyType, KeyLength, Curve: {error}.")))?;
+    match spec {
+        KeySpec::MlDsa44 | KeySpec::MlDsa65 | KeySpec::MlDsa87 => Err(Error::bad_request(format!(
+            "KeyType: {spec} is not offered by the built-in authority."
+        ))),
+        _ => Ok(spec),
+    }
+}
+
+/// A new key. RSA takes time, which other requests shall not wait for.
+pub(super) async fn generate(spec: KeySpec) -> Result<PrivateKey, Error> {
+    let made = match spec {
+        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => {
+            tokio::task::spawn_blocking(move || PrivateKey::generate(spec))
+                .await
+                .map_err(Error::internal)?
+        }
+        _ => PrivateKey::generate(spec),
+    };
+    made.map_err(Error::internal)
+}
+
+/// The request that the authority would get, kept with what became of it.
+pub(super) fn request_der(
+    subject: &DistinguishedName,
+    names: &[SubjectAlternativeName],
+    key: &PrivateKey,
+) -> Result<Vec<u8>, Error> {
+    let request = pki::CertificateRequest::create(subject, names, key);
+    let request =
+        request.map_err(|error| Error::bad_request(format!("Subject, SANs: {error}.")))?;
+    Ok(request.der().to_vec())
+}
+
+fn information(
+    outcome: &Outcome,
+    blob: String,
+    password: Option<String>,
+    saved: bool,
+) -> PfxCertificateInformation {
+    let issued = outcome.issued.as_ref();
+    let certificate = issued.map(super::issue::Issued::certificate);
+    let (disposition, message) = match issued {
+        Some(_) => (answers::ISSUED, answers::ISSUED_MESSAGE),
+        None => (answers::PENDING, answers::PENDING_MESSAGE),
+    };
+    PfxCertificateInformation {
+        serial_number: certificate
+            .map(|certificate| certificate.serial_hex().to_owned())
+            .unwrap_or_default(),
+        issuer_dn: certificate
+            .map(|certificate| certificate.issuer().to_owned())
+            .unwrap_or_default(),
+        thumbprint: certificate
+            .map(pki::Certificate::thumbprint)
+            .unwrap_or_default(),
+        keyfactor_id: issued.map_or(0, |issued| issued.certificate_id),
+        pkcs12_blob: blob,
+        password,
+        key_status: if saved { KEY_SAVED } else { KEY_NOT_RETAINED },
+        workflow_instance_id: Uuid::nil(),
+        workflow_reference_id: 0,
+        store_ids_invalid_for_renewal: Vec::new(),
+        chain_failed_to_build: false,
+        keyfactor_request_id: outcome.request_id,
+        request_disposition: disposition.into(),
+        disposition_message: message.into(),
+        enrollment_context: None,
+        url: None,
+    }
+}

@@ -1,0 +1,229 @@
+//! What every enrollment has to settle before anything is signed: authority, template, names, owner, metadata.
+
+use std::sync::Arc;
+
+use pki::{DistinguishedName, KeyInfo, SubjectAlternativeName};
+use serde_json::{Map, Value};
+
+use super::names::NAMES_MAX;
+use crate::authorities::{self, KnownAuthority, PURPOSE_ISSUING};
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::security::{role_by_id, role_by_name};
+use crate::templates::{self, ENROLLMENT_CSR, Template};
+
+/// Metadata fields in one request at most.
+const METADATA_MAX: usize = 200;
+/// Characters of a metadata value at most.
+const METADATA_VALUE_MAX: usize = 64 * 1024;
+
+/// The authority and template that a request names.
+pub(super) struct Place {
+    pub(super) authority: Arc<KnownAuthority>,
+    pub(super) template: Template,
+}
+
+/// Finds the authority and the template, and sees whether the caller may enroll there.
+///
+/// # Errors
+/// 400 naming the member; 403 when the template is for the holders of other roles.
+pub(super) async fn place(
+    cx: &Cx,
+    authority: Option<&str>,
+    template: Option<&str>,
+    pattern_id: Option<i64>,
+    enrollment_type: i32,
+) -> Result<Place, Error> {
+    if let Some(id) = pattern_id.filter(|id| *id != 0) {
+        return Err(Error::bad_request(format!(
+            "EnrollmentPatternId: there is no enrollment pattern {id}; name a Template instead."
+        )));
+    }
+    let Some(name) = given(template) else {
+        return Err(Error::bad_request(
+            "Template: name the template to enroll for.",
+        ));
+    };
+    let template = templates::by_name(cx.db().read(), name).await?;
+    let template = template
+        .ok_or_else(|| Error::bad_request(format!("Template: there is no template {name:?}.")))?;
+    allowed(cx, &template, enrollment_type)?;
+    let authority = find_authority(cx, authority).await?;
+    Ok(Place {
+        authority,
+        template,
+    })
+}
+
+/// Whether the caller may enroll for the template in this way.
+pub(super) fn allowed(cx: &Cx, template: &Template, enrollment_type: i32) -> Result<(), Error> {
+    let name = &template.row.common_name;
+    if !template.allows(cx) {
+        let roles = template.allowed_requesters.join(", ");
+        return Err(Error::forbidden(format!(
+            "Template {name} is for the holders of these roles only: {roles}."
+        )));
+    }
+    if template.row.allowed_enrollment_types & enrollment_type == 0 {
+        let way = if enrollment_type == ENROLLMENT_CSR {
+            "CSR"
+        } else {
+            "PFX"
+        };
+        return Err(Error::bad_request(format!(
+            "Template: {name} does not allow {way} enrollment."
+        )));
+    }
+    Ok(())
+}
+
+/// The authority that clients name `host\logical`, by its logical name alone, or not at all.
+pub(super) async fn find_authority(
+    cx: &Cx,
+    name: Option<&str>,
+) -> Result<Arc<KnownAuthority>, Error> {
+    let known = authorities::all(cx.app()).await?;
+    let mut issuing = known
+        .iter()
+        .filter(|authority| authority.purpose == PURPOSE_ISSUING && authority.enabled);
+    let Some(name) = given(name) else {
+        return issuing
+            .next()
+            .cloned()
+            .ok_or_else(|| Error::bad_request("CertificateAuthority: there is none that issues."));
+    };
+    // Clients that build their bodies by hand double the backslash once too often.
+    let wanted = db::fold(&name.replace("\\\\", "\\"));
+    let found = issuing.find(|authority| {
+        if wanted.contains('\\') {
+            authority.name_fold == wanted
+        } else {
+            db::fold(&authority.logical_name) == wanted
+        }
+    });
+    found.cloned().ok_or_else(|| {
+        Error::bad_request(format!(
+            "CertificateAuthority: there is no authority {name:?} that issues."
+        ))
+    })
+}
+
+/// Text that is there and not blank.
+pub(super) fn given(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// The role that shall own the certificate.
+///
+/// # Errors
+/// 400 when there is no such role, or id and name are two different ones.
+pub(super) async fn owner(
+    cx: &Cx,
+    id: Option<i64>,
+    name: Option<&str>,
+) -> Result<Option<i64>, Error> {
+    let connection = cx.db().read();
+    let by_id = match id.filter(|id| *id != 0) {
+        None => None,
+        Some(id) => {
+            let role = role_by_id(connection, id).await?;
+            Some(
+                role.ok_or_else(|| {
+                    Error::bad_request(format!("OwnerRoleId: there is no role {id}."))
+                })?
+                .id,
+            )
+        }
+    };
+    let by_name = match given(name) {
+        None => None,
+        Some(name) => {
+            let role = role_by_name(connection, name).await?;
+            Some(
+                role.ok_or_else(|| {
+                    Error::bad_request(format!("OwnerRoleName: there is no role {name:?}."))
+                })?
+                .id,
+            )
+        }
+    };
+    match (by_id, by_name) {
+        (Some(id), Some(name)) if id != name => Err(Error::bad_request(
+            "OwnerRoleId and OwnerRoleName name different roles; give one of them.",
+        )),
+        (id, name) => Ok(id.or(name)),
+    }
+}
+
+/// Metadata as texts: clients send numbers and booleans too. Null means that there is no value.
+///
+/// # Errors
+/// 400 naming the field whose value is no scalar.
+pub(super) fn metadata(given: Option<Map<String, Value>>) -> Result<Vec<(String, String)>, Error> {
+    let given = given.unwrap_or_default();
+    if given.len() > METADATA_MAX {
+        return Err(Error::bad_request(format!(
+            "Metadata: there are more than {METADATA_MAX} fields."
+        )));
+    }
+    let mut fields: Vec<(String, String)> = Vec::with_capacity(given.len());
+    for (name, value) in given {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text,
+            Value::Bool(value) => value.to_string(),
+            Value::Number(number) => number.to_string(),
+            Value::Array(_) | Value::Object(_) => {
+                return Err(Error::bad_request(format!(
+                    "Metadata.{name}: the value has to be text, a number or a boolean."
+                )));
+            }
+        };
+        let name = name.trim().to_owned();
+        if name.is_empty() || name.chars().count() > 200 {
+            return Err(Error::bad_request(
+                "Metadata: a field's name has 1 to 200 characters.",
+            ));
+        }
+        if text.len() > METADATA_VALUE_MAX {
+            return Err(Error::bad_request(format!(
+                "Metadata.{name}: the value is too long."
+            )));
+        }
+        if fields
+            .iter()
+            .any(|(other, _)| db::fold(other) == db::fold(&name))
+        {
+            return Err(Error::bad_request(format!(
+                "Metadata.{name}: the field is given twice."
+            )));
+        }
+        fields.push((name, text));
+    }
+    Ok(fields)
+}
+
+/// The names of the certificate: what is asked for, completed and checked by the template's rules.
+///
+/// # Errors
+/// 400 with a reason for each rule that is broken.
+pub(super) fn names(
+    template: &Template,
+    subject: DistinguishedName,
+    names: Vec<SubjectAlternativeName>,
+    key: &KeyInfo,
+) -> Result<(DistinguishedName, Vec<SubjectAlternativeName>), Error> {
+    let (subject, names) = template.complete(subject, names)?;
+    if names.len() > NAMES_MAX {
+        return Err(Error::bad_request(format!(
+            "SANs: there are more than {NAMES_MAX} names."
+        )));
+    }
+    if subject.is_empty() && names.is_empty() {
+        return Err(Error::bad_request(
+            "There is neither a subject nor a subject alternative name.",
+        ));
+    }
+    template.check(&subject, &names, key)?;
+    Ok((subject, names))
+}
