@@ -62,7 +62,7 @@ pub(super) async fn create(
 }
 
 /// Replaces a container: members left out are cleared. A changed schedule goes to its stores when it overwrites theirs.
-#[utoipa::path(put, path = "/CertificateStoreContainers", tag = "CertificateStoreContainer", request_body = ContainerRequest, responses((status = 200, body = ContainerResponse, description = "The container as it is now")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
+#[utoipa::path(put, path = "/CertificateStoreContainers", tag = "CertificateStoreContainer", request_body = ContainerRequest, responses((status = 200, body = ContainerResponse, description = "The container as it is now"), (status = 404, body = crate::error::ErrorBody, description = "There is no such thing")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
 pub(super) async fn replace(
     cx: Cx,
     Body(request): Body<ContainerRequest>,

@@ -379,7 +379,10 @@ impl Definition {
     /// # Errors
     /// An internal one: what is stored is ours.
     pub(crate) fn of(row: &db::tables::store_types::Model) -> Result<Self, crate::error::Error> {
-        Ok(serde_json::from_str(&row.definition)?)
+        // The lenient reader, since the parts read numbers as text.
+        crate::web::lenient::parse(row.definition.as_bytes())
+            .and_then(crate::web::lenient::from_value)
+            .map_err(crate::error::Error::internal)
     }
 
     /// What the path of a store may be. Three published definitions hold a list of choices without saying so.

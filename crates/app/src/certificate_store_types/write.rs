@@ -1,9 +1,7 @@
 //! Creating, replacing and deleting store types.
 
 use db::tables::{agents, certificate_stores, store_containers, store_types};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -32,7 +30,7 @@ pub(super) async fn create(
 
 /// Puts another definition in the place of a store type's. What the stores of a type rely on stays as it is while there are
 /// any.
-#[utoipa::path(put, path = "/CertificateStoreTypes", tag = "CertificateStoreType", request_body = StoreTypeRequest, responses((status = 200, body = StoreTypeResponse, description = "The type as it is now")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
+#[utoipa::path(put, path = "/CertificateStoreTypes", tag = "CertificateStoreType", request_body = StoreTypeRequest, responses((status = 200, body = StoreTypeResponse, description = "The type as it is now"), (status = 404, body = crate::error::ErrorBody, description = "There is no such thing")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
 pub(super) async fn replace(
     cx: Cx,
     Body(request): Body<StoreTypeRequest>,
@@ -43,7 +41,7 @@ pub(super) async fn replace(
 }
 
 /// Deletes a store type that no store and no container has.
-#[utoipa::path(delete, path = "/CertificateStoreTypes/{id}", tag = "CertificateStoreType", params(("id" = i32, Path, description = "Its id")), responses((status = 204, description = "It is gone")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
+#[utoipa::path(delete, path = "/CertificateStoreTypes/{id}", tag = "CertificateStoreType", params(("id" = i32, Path, description = "Its id")), responses((status = 204, description = "It is gone"), (status = 409, body = crate::error::ErrorBody, description = "It is in use")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
 pub(super) async fn delete(cx: Cx, PathId(id): PathId<i64>) -> Result<NoContent, Error> {
     delete_types(&cx, vec![id]).await.map(|()| NoContent)
 }

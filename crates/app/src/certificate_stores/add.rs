@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::display_name;
-use super::targets::{self, ALIAS_MAX, Kind, Known, Occasion, Repeats};
+use super::targets::{self, ALIAS_MAX, Kind, Known, Occasion, Repeats, Work};
 use crate::audit::{self, Category, Entry, Operation};
-use crate::certificate_store_types::{Allowed, JobKind};
+use crate::certificate_store_types::Allowed;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::orchestrator_jobs::{ManagementJob, ManagementOperation, create_management};
@@ -240,7 +240,7 @@ fn plan(
         wrong.extend(targets::agent_refusal(
             agent,
             &kind.row,
-            JobKind::Management,
+            Work::Management(ManagementOperation::Add, include_private_key),
         ));
     } else {
         wrong.push(format!(

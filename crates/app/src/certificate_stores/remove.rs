@@ -13,9 +13,8 @@ use uuid::Uuid;
 
 use super::add::one_time;
 use super::display_name;
-use super::targets::{self, ALIAS_MAX, Known, Occasion, Repeats};
+use super::targets::{self, ALIAS_MAX, Known, Occasion, Repeats, Work};
 use crate::audit::{self, Category, Entry, Operation};
-use crate::certificate_store_types::JobKind;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::orchestrator_jobs::{ManagementJob, ManagementOperation, create_management};
@@ -148,7 +147,7 @@ fn plan(
         wrong.extend(targets::agent_refusal(
             known.agent(store),
             &kind.row,
-            JobKind::Management,
+            Work::Management(ManagementOperation::Remove, false),
         ));
     } else {
         wrong.push(format!(

@@ -9,9 +9,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::display_name;
-use super::targets::{self, Known};
+use super::targets::{self, Known, Work};
 use crate::audit::{self, Category, Entry, Operation};
-use crate::certificate_store_types::JobKind;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::orchestrator_jobs::schedule_inventory;
@@ -122,6 +121,6 @@ fn check(known: &Known, text: &str, schedule: Option<Schedule>) -> Result<Uuid, 
     let id = targets::guid(Some(text))?.ok_or("a value is required")?;
     let (store, kind) = known.store(id)?;
     let refusal = schedule
-        .and_then(|_| targets::agent_refusal(known.agent(store), &kind.row, JobKind::Inventory));
+        .and_then(|_| targets::agent_refusal(known.agent(store), &kind.row, Work::Inventory));
     refusal.map_or(Ok(id), Err)
 }

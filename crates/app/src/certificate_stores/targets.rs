@@ -8,10 +8,9 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::certificate_store_types::{
-    Definition, EntryParameter, FieldType, JobKind, boolean, job_type,
-};
+use crate::certificate_store_types::{Definition, EntryParameter, FieldType, boolean};
 use crate::error::Error;
+use crate::orchestrator_jobs::ManagementOperation;
 
 /// Stores of one request at most.
 pub(super) const TARGETS_MAX: usize = 10_000;
@@ -19,8 +18,6 @@ pub(super) const TARGETS_MAX: usize = 10_000;
 pub(super) const ALIAS_MAX: usize = 1_024;
 /// Values of one statement at most: SQLite takes 32,766.
 const VALUES_MAX: usize = 1_000;
-/// `agents.status` of an approved agent.
-const APPROVED: i32 = 2;
 
 /// A type and what it says.
 #[derive(Debug)]
@@ -124,37 +121,31 @@ pub(super) fn guid(text: Option<&str>) -> Result<Option<Uuid>, String> {
     Ok(Some(id).filter(|id| !id.is_nil()))
 }
 
-/// Why this agent cannot do jobs of a kind for stores of a type; `None` when it can.
+/// What an agent is to do for a store.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Work {
+    /// Change it, with or without a private key.
+    Management(ManagementOperation, bool),
+    /// Read it.
+    Inventory,
+}
+
+/// Why this agent cannot do this for stores of a type; `None` when it can.
 pub(super) fn agent_refusal(
     agent: Option<&agents::Model>,
     kind: &store_types::Model,
-    job: JobKind,
+    work: Work,
 ) -> Option<String> {
     let Some(agent) = agent else {
         return Some("it has no agent".into());
     };
-    if agent.status != APPROVED {
-        return Some(format!(
-            "its agent {} is not approved",
-            agent.client_machine
-        ));
-    }
-    let Some(job) = job_type(kind, job) else {
-        return Some(format!(
-            "stores of type {} have no such jobs",
-            kind.short_name
-        ));
+    let reason = match work {
+        Work::Management(operation, key) => {
+            crate::agents::refusal_reason(agent, kind, operation, key)
+        }
+        Work::Inventory => crate::agents::inventory_refusal_reason(agent, kind),
     };
-    let capabilities: Vec<String> = serde_json::from_str(&agent.capabilities).unwrap_or_default();
-    let able = capabilities
-        .iter()
-        .any(|one| one.eq_ignore_ascii_case(&job.capability));
-    (!able).then(|| {
-        format!(
-            "its agent {} lacks the capability {}",
-            agent.client_machine, job.capability
-        )
-    })
+    reason.map(|reason| reason.trim_end_matches('.').to_owned())
 }
 
 /// What an entry is for when its parameters are checked.

@@ -13,9 +13,9 @@ use super::display_name;
 use super::properties::{Properties, PropertiesInput};
 use super::response::{Form, StoreResponse, shown};
 use super::secrets::{StoreSecrets, open, seal};
-use super::targets::{agent_refusal, guid};
+use super::targets::{Work, agent_refusal, guid};
 use crate::audit::{self, Category, Entry, Operation};
-use crate::certificate_store_types::{Definition, JobKind, StorePaths};
+use crate::certificate_store_types::{Definition, StorePaths};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::orchestrator_jobs::{
@@ -87,7 +87,7 @@ pub(super) async fn create(
 
 /// Replaces a certificate store: members left out are cleared. Type, machine, path, container, approval and secrets stay
 /// where nothing else is said.
-#[utoipa::path(put, path = "/CertificateStores", tag = "CertificateStore", request_body = StoreRequest, responses((status = 200, body = StoreResponse, description = "The store as it is now")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
+#[utoipa::path(put, path = "/CertificateStores", tag = "CertificateStore", request_body = StoreRequest, responses((status = 200, body = StoreResponse, description = "The store as it is now"), (status = 404, body = crate::error::ErrorBody, description = "There is no such thing")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
 pub(super) async fn replace(
     cx: Cx,
     Body(request): Body<StoreRequest>,
@@ -244,7 +244,7 @@ async fn check(
             let agent = agents::Entity::find_by_id(id).one(tx).await?;
             if agent.is_none() {
                 wrong.push(format!("AgentId: there is no agent {id}."));
-            } else if let Some(reason) = agent_refusal(agent.as_ref(), &kind, JobKind::Inventory) {
+            } else if let Some(reason) = agent_refusal(agent.as_ref(), &kind, Work::Inventory) {
                 wrong.push(format!("AgentId: {reason}."));
             }
             agent
@@ -458,7 +458,13 @@ async fn create_on_machine(tx: &db::Tx, cx: &Cx, checked: &Checked) -> Result<()
         return Ok(());
     };
     let agent = agents::Entity::find_by_id(agent_id).one(tx).await?;
-    if agent_refusal(agent.as_ref(), &checked.kind, JobKind::Management).is_some() {
+    if agent_refusal(
+        agent.as_ref(),
+        &checked.kind,
+        Work::Management(ManagementOperation::Create, false),
+    )
+    .is_some()
+    {
         return Ok(());
     }
     let job = ManagementJob {
