@@ -12,16 +12,6 @@ macro_rules! named {
 
         impl $name {
             const ALL: &'static [(Self, &'static str, i32)] = &[$((Self::$variant, stringify!($variant), $number)),+];
-
-            /// The contract's number.
-            pub(crate) fn number(self) -> i32 {
-                Self::ALL.iter().find(|(one, ..)| *one == self).map_or(0, |(.., number)| *number)
-            }
-
-            /// The member of this number; the first when there is none.
-            pub(crate) fn of(number: i32) -> Self {
-                Self::ALL.iter().find(|(.., one)| *one == number).map_or(Self::default(), |(one, ..)| *one)
-            }
         }
 
         impl Default for $name {
@@ -56,6 +46,26 @@ named! {
         Optional = 1,
         /// It must.
         Required = 2,
+    }
+}
+
+impl Allowed {
+    /// The contract's number.
+    pub(crate) fn number(self) -> i32 {
+        match self {
+            Self::Forbidden => 0,
+            Self::Optional => 1,
+            Self::Required => 2,
+        }
+    }
+
+    /// The member of this number; `Forbidden` when there is none.
+    pub(crate) fn of(number: i32) -> Self {
+        match number {
+            1 => Self::Optional,
+            2 => Self::Required,
+            _ => Self::Forbidden,
+        }
     }
 }
 
@@ -113,7 +123,10 @@ pub(super) fn as_number<S: Serializer>(
     format: &CertificateFormat,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.serialize_i32(format.number())
+    serializer.serialize_i32(match format {
+        CertificateFormat::Pfx => 0,
+        CertificateFormat::Pem => 1,
+    })
 }
 
 /// Which jobs stores of a type can have; inventory is always one.

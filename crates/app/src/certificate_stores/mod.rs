@@ -18,7 +18,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-pub(crate) use crate::certificate_store_types::{JobKind, JobType, job_type};
 pub(crate) use add::{EnrollmentTarget, add_for_enrollment};
 pub(crate) use inventory::{InventoryUpdate, last_inventory, record_inventory};
 pub(crate) use list::RoleCheck;

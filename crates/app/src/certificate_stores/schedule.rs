@@ -77,7 +77,7 @@ async fn schedule_stores(
                         Ok(id) if seen.insert(id) => wanted.push(id),
                         Ok(_) => {}
                         Err(wrong) => {
-                            failed.push(targets::reason("StoreIds", index, Some(text), &[wrong]))
+                            failed.push(targets::reason("StoreIds", index, Some(text), &[wrong]));
                         }
                     }
                 }

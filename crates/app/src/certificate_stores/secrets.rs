@@ -36,14 +36,10 @@ fn properties_place(id: Uuid) -> String {
     format!("certificate_stores.sealed_secrets/{id}")
 }
 
-/// Opens the secrets of a store.
+/// Opens the secrets of a store. Asynchronous, since a provider of secrets will be asked here.
 ///
 /// # Errors
 /// An internal one when they cannot be opened.
-#[expect(
-    clippy::unused_async,
-    reason = "a provider of secrets will be asked here"
-)]
 pub(crate) async fn secrets_of(
     cx: &Cx,
     store: &certificate_stores::Model,
@@ -71,12 +67,15 @@ pub(super) fn open(cx: &Cx, store: &certificate_stores::Model) -> Result<StoreSe
     Ok(opened)
 }
 
-/// The two sealed columns of a store: `(sealed_password, sealed_secrets)`.
-pub(super) fn seal(
-    cx: &Cx,
-    id: Uuid,
-    secrets: &StoreSecrets,
-) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Error> {
+/// The two sealed columns of a store.
+#[derive(Debug, Default)]
+pub(super) struct SealedColumns {
+    pub(super) password: Option<Vec<u8>>,
+    pub(super) secrets: Option<Vec<u8>>,
+}
+
+/// Seals the secrets of a store.
+pub(super) fn seal(cx: &Cx, id: Uuid, secrets: &StoreSecrets) -> Result<SealedColumns, Error> {
     let keyring = cx.app().keyring();
     let password = match &secrets.password {
         Some(password) => Some(
@@ -96,5 +95,8 @@ pub(super) fn seal(
                 .into_bytes(),
         )
     };
-    Ok((password, properties))
+    Ok(SealedColumns {
+        password,
+        secrets: properties,
+    })
 }

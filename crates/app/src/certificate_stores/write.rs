@@ -309,7 +309,7 @@ async fn check(
         password,
         properties: properties.secrets,
     };
-    let (sealed_password, sealed_secrets) = seal(cx, id, &secrets)?;
+    let sealed = seal(cx, id, &secrets)?;
     let row = certificate_stores::Model {
         id,
         store_type_id: type_id,
@@ -322,8 +322,8 @@ async fn check(
         approved: before.is_none_or(|store| store.approved),
         create_if_missing: wanted.create_if_missing,
         properties: Value::Object(properties.open).to_string(),
-        sealed_secrets,
-        sealed_password,
+        sealed_secrets: sealed.secrets,
+        sealed_password: sealed.password,
         set_new_password_allowed: wanted.set_new_password_allowed,
         inventory_schedule: before.and_then(|store| store.inventory_schedule.clone()),
         inventory_job_id: before.and_then(|store| store.inventory_job_id),

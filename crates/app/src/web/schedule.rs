@@ -140,6 +140,7 @@ pub(crate) struct ScheduleInput(Value);
 pub(crate) struct KeyfactorScheduleObject {
     /// Takes the schedule away.
     #[schema(value_type = Option<bool>)]
+    #[expect(dead_code, reason = "counts by being there, whatever its value")]
     off: Option<Value>,
     /// At once.
     immediate: Option<bool>,
@@ -156,6 +157,7 @@ pub(crate) struct KeyfactorScheduleObject {
     /// The compact text.
     schedule: Option<String>,
     /// Says nothing that the other members do not.
+    #[expect(dead_code, reason = "declared by the contract, read and ignored")]
     is_empty: Option<bool>,
 }
 

@@ -14,8 +14,10 @@ pub(crate) struct SecretInput {
     /// The id of a provider that keeps the secret.
     pub(crate) provider: Option<i32>,
     /// What the provider needs to find it.
+    #[expect(dead_code, reason = "there are no providers yet")]
     pub(crate) parameters: Option<std::collections::BTreeMap<String, String>>,
     /// Said by clients that send back what they read; the value itself counts.
+    #[expect(dead_code, reason = "declared by the contract, read and ignored")]
     pub(crate) has_value: Option<bool>,
 }
 
