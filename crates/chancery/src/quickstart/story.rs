@@ -216,12 +216,14 @@ impl Story<'_> {
             let outcome = format!("store {id} is there already");
             return Ok((id, outcome));
         }
-        let kind = self.client.get("/CertificateStoreTypes/Name/PEM").await?;
+        // By the contract an array, of one.
+        let kinds = self.client.get("/CertificateStoreTypes/Name/PEM").await?;
+        let kind = &kinds[0];
         let request = json!({
             "ContainerId": null,
             "ClientMachine": NAME,
             "StorePath": path,
-            "CertStoreType": number(&kind, "StoreType")?,
+            "CertStoreType": number(kind, "StoreType")?,
             "Approved": true,
             "CreateIfMissing": create_if_missing,
             "Properties": properties.to_string(),
