@@ -89,13 +89,18 @@ pub(crate) struct AuthorityResponse {
     explicit_password: AuthoritySecret,
     use_allowed_requesters: bool,
     allowed_requesters: Vec<String>,
+    // Left out rather than null: the published Python client fails on a null where it knows an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
     full_scan: Option<ScheduleOutput>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     incremental_scan: Option<ScheduleOutput>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     threshold_check: Option<ScheduleOutput>,
     /// 0 DCOM, 1 HTTPS.
     #[serde(rename = "CAType")]
     ca_type: i32,
     /// The certificate by which this server is known to the authority; none is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     auth_certificate: Option<AuthCertificate>,
     #[serde(rename = "EnforceUniqueDN")]
     enforce_unique_dn: bool,

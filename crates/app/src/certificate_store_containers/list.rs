@@ -63,8 +63,9 @@ pub(super) struct ContainerResponse {
     #[schema(value_type = i32)]
     cert_store_type: i64,
     overwrite_schedules: bool,
-    /// Null when one container is read, whatever its schedule: clients read a text there, as in the list, and fail on the
+    /// Left out when one container is read, whatever its schedule: clients read a text there, as in the list, and fail on the
     /// object (clients.md 2.6). Answers to changes hold it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<ScheduleOutput>,
     certificate_stores: Vec<StoreResponse>,
 }
