@@ -2,7 +2,7 @@
 
 use db::tables::{certificate_stores, certificates};
 use jobs::Schedule;
-use sea_orm::EntityTrait;
+use sea_orm::{ConnectionTrait, EntityTrait};
 use secrets::Secret;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -102,15 +102,15 @@ pub(super) fn one_time(schedule: &ScheduleInput) -> Result<Schedule, Error> {
 
 /// A target before it is checked.
 #[derive(Debug)]
-struct Target {
-    store_id: Option<String>,
-    alias: String,
-    fields: Map<String, Value>,
-    overwrite: bool,
-    entry_password: Option<SecretInput>,
-    pfx_password: Option<Secret>,
+pub(super) struct Target {
+    pub(super) store_id: Option<String>,
+    pub(super) alias: String,
+    pub(super) fields: Map<String, Value>,
+    pub(super) overwrite: bool,
+    pub(super) entry_password: Option<SecretInput>,
+    pub(super) pfx_password: Option<Secret>,
     /// `None`: with the key, where the type and the certificate have one.
-    include_private_key: Option<bool>,
+    pub(super) include_private_key: Option<bool>,
 }
 
 impl From<AddTarget> for Target {
@@ -130,42 +130,25 @@ impl From<AddTarget> for Target {
     }
 }
 
-/// Where an enrolled certificate is to go.
-#[derive(Clone, Debug)]
-pub(crate) struct EnrollmentTarget {
-    /// Which store.
-    pub(crate) store_id: Uuid,
-    /// The name of the entry.
-    pub(crate) alias: Option<String>,
-    /// Whether an entry of the same alias is replaced.
-    pub(crate) overwrite: bool,
-    /// Entry parameters, by name.
-    pub(crate) fields: Map<String, Value>,
+/// What is put into stores.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaf<'a> {
+    /// None before it is issued.
+    pub(super) id: Option<i64>,
+    /// SHA-1, upper-case hex; empty before it is issued.
+    pub(super) thumbprint: &'a str,
+    /// Whether a key is stored beside it.
+    pub(super) has_private_key: bool,
 }
 
-/// Puts a certificate that was just enrolled into stores, with its key where type and certificate have one: now, or once at
-/// `at` (epoch milliseconds). Answers the jobs in the order of the targets.
-///
-/// # Errors
-/// 403 without the permission to schedule; 400 naming each bad target, and then nothing is made.
-pub(crate) async fn add_for_enrollment(
-    cx: &Cx,
-    certificate_id: i64,
-    targets: &[EnrollmentTarget],
-    at: Option<i64>,
-) -> Result<Vec<Uuid>, Error> {
-    cx.authorize(Permission::StoresSchedule)?;
-    let targets = targets.iter().map(|target| Target {
-        store_id: Some(target.store_id.to_string()),
-        alias: target.alias.clone().unwrap_or_default().trim().to_owned(),
-        fields: target.fields.clone(),
-        overwrite: target.overwrite,
-        entry_password: None,
-        pfx_password: None,
-        include_private_key: None,
-    });
-    let schedule = at.map_or(Schedule::Immediate, |at| Schedule::ExactlyOnce { at });
-    add_certificate(cx, certificate_id, targets.collect(), schedule).await
+impl<'a> From<&'a certificates::Model> for Leaf<'a> {
+    fn from(row: &'a certificates::Model) -> Self {
+        Self {
+            id: Some(row.id),
+            thumbprint: &row.thumbprint,
+            has_private_key: row.has_private_key,
+        }
+    }
 }
 
 async fn add_certificate(
@@ -184,44 +167,67 @@ async fn add_certificate(
                 let certificate = certificate.ok_or_else(|| {
                     Error::bad_request(format!("CertificateId: there is no certificate {certificate_id}."))
                 })?;
-                let ids = targets.iter().filter_map(|target| targets::guid(target.store_id.as_deref()).ok().flatten());
-                let known = Known::load(tx, ids).await?;
-                let mut failed = Vec::new();
-                let mut planned = Vec::with_capacity(targets.len());
-                let mut repeats = Repeats::default();
-                for (index, target) in targets.into_iter().enumerate() {
-                    let id = target.store_id.clone();
-                    match plan(&known, &certificate, index, target, &mut repeats, schedule) {
-                        Ok(job) => planned.push(job),
-                        Err(wrong) => {
-                            failed.push(targets::reason("CertificateStores", index, id.as_deref(), &wrong));
-                        }
-                    }
-                }
+                let total = targets.len();
+                let leaf = Leaf::from(&certificate);
+                let (planned, failed) = plan_all(tx, leaf, targets, |_| schedule).await?;
                 if !failed.is_empty() {
-                    let total = planned.len() + failed.len();
                     let message = format!(
                         "The certificate cannot be added to {} of {total} certificate stores; nothing was scheduled.",
                         failed.len()
                     );
                     return Err(Error::bad_parts(message, failed));
                 }
-                let mut jobs = Vec::with_capacity(planned.len());
-                for (store, job) in planned {
-                    let id = create_management(tx, &cx, &job).await?;
-                    audit::record(tx, &cx, scheduled(&store, &certificate, &job, id)).await?;
-                    jobs.push(id);
-                }
-                Ok::<_, Error>(jobs)
+                make(tx, &cx, planned).await
             })
         })
         .await
 }
 
+/// A store and the job that it is to have.
+pub(super) type Planned = (certificate_stores::Model, ManagementJob);
+
+/// The jobs of all targets that can have one, and why the others cannot.
+pub(super) async fn plan_all(
+    connection: &impl ConnectionTrait,
+    leaf: Leaf<'_>,
+    targets: Vec<Target>,
+    schedule: impl Fn(usize) -> Schedule,
+) -> Result<(Vec<Planned>, Vec<String>), Error> {
+    let guid = |target: &Target| targets::guid(target.store_id.as_deref()).ok().flatten();
+    let known = Known::load(connection, targets.iter().filter_map(guid)).await?;
+    let mut failed = Vec::new();
+    let mut planned = Vec::with_capacity(targets.len());
+    let mut repeats = Repeats::default();
+    for (index, target) in targets.into_iter().enumerate() {
+        let id = target.store_id.clone();
+        match plan(&known, leaf, index, target, &mut repeats, schedule(index)) {
+            Ok(job) => planned.push(job),
+            Err(wrong) => failed.push(targets::reason(
+                "CertificateStores",
+                index,
+                id.as_deref(),
+                &wrong,
+            )),
+        }
+    }
+    Ok((planned, failed))
+}
+
+/// Makes planned jobs. Answers their ids, in order.
+pub(super) async fn make(tx: &db::Tx, cx: &Cx, planned: Vec<Planned>) -> Result<Vec<Uuid>, Error> {
+    let mut jobs = Vec::with_capacity(planned.len());
+    for (store, job) in planned {
+        let id = create_management(tx, cx, &job).await?;
+        audit::record(tx, cx, scheduled(&store, &job, id)).await?;
+        jobs.push(id);
+    }
+    Ok(jobs)
+}
+
 /// The job of one target, or everything that is wrong with it.
 fn plan(
     known: &Known,
-    certificate: &certificates::Model,
+    certificate: Leaf<'_>,
     index: usize,
     target: Target,
     repeats: &mut Repeats,
@@ -269,7 +275,7 @@ fn plan(
         store_id: id,
         operation: ManagementOperation::Add,
         alias,
-        certificate_id: Some(certificate.id),
+        certificate_id: certificate.id,
         overwrite: target.overwrite,
         include_private_key,
         fields,
@@ -284,7 +290,7 @@ fn plan(
 /// itself, so it is no custom one.
 fn alias(
     kind: &Kind,
-    certificate: &certificates::Model,
+    certificate: Leaf<'_>,
     given: &str,
     wrong: &mut Vec<String>,
 ) -> Option<String> {
@@ -295,7 +301,7 @@ fn alias(
     match Allowed::of(kind.row.custom_alias_allowed) {
         Allowed::Forbidden => {
             let digits: String = given.chars().filter(char::is_ascii_alphanumeric).collect();
-            if !given.is_empty() && !digits.eq_ignore_ascii_case(&certificate.thumbprint) {
+            if !given.is_empty() && !digits.eq_ignore_ascii_case(certificate.thumbprint) {
                 wrong.push(format!(
                     "Alias: stores of type {type_name} name their entries themselves"
                 ));
@@ -313,7 +319,7 @@ fn alias(
 fn key_mistake(
     kind: &Kind,
     allowed: Allowed,
-    certificate: &certificates::Model,
+    certificate: Leaf<'_>,
     include: bool,
 ) -> Option<String> {
     let type_name = &kind.row.short_name;
@@ -324,10 +330,9 @@ fn key_mistake(
         (Allowed::Required, false) => Some(format!(
             "IncludePrivateKey: stores of type {type_name} require the private key"
         )),
-        (_, true) if !certificate.has_private_key => Some(format!(
-            "IncludePrivateKey: certificate {} has no stored private key",
-            certificate.id
-        )),
+        (_, true) if !certificate.has_private_key => {
+            Some("IncludePrivateKey: the certificate has no stored private key".into())
+        }
         _ => None,
     }
 }
@@ -351,24 +356,20 @@ fn entry_password(
     None
 }
 
-fn scheduled(
-    store: &certificate_stores::Model,
-    certificate: &certificates::Model,
-    job: &ManagementJob,
-    id: Uuid,
-) -> Entry {
+fn scheduled(store: &certificate_stores::Model, job: &ManagementJob, id: Uuid) -> Entry {
     let name = display_name(&store.client_machine, &store.store_path);
-    let message = format!("Certificate {} is to be added to {name}.", certificate.id);
-    Entry::new(
+    let certificate_id = job.certificate_id.unwrap_or_default();
+    let message = format!("Certificate {certificate_id} is to be added to {name}.");
+    let entry = Entry::new(
         Operation::ScheduledAdd,
         Category::CertificateStore,
         name,
         message,
-    )
-    .after(json!({
+    );
+    entry.after(json!({
         "JobId": id,
         "CertificateStoreId": store.id,
-        "CertificateId": certificate.id,
+        "CertificateId": certificate_id,
         "Alias": job.alias,
         "Overwrite": job.overwrite,
         "IncludePrivateKey": job.include_private_key,

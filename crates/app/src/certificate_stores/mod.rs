@@ -2,6 +2,7 @@
 
 mod add;
 mod entries;
+mod for_enrollment;
 mod inventory;
 mod list;
 mod properties;
@@ -18,7 +19,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-pub(crate) use add::{EnrollmentTarget, add_for_enrollment};
+pub(crate) use for_enrollment::{
+    EnrollmentTarget, add_for_enrollment, check_for_enrollment, places_of,
+};
 pub(crate) use inventory::{InventoryUpdate, last_inventory, record_inventory};
 pub(crate) use list::RoleCheck;
 pub(crate) use response::{StoreResponse, shown_all};

@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::certificate_stores::{
+    EnrollmentTarget, add_for_enrollment, check_for_enrollment, places_of,
+};
+use crate::certificates;
 use crate::cx::Cx;
 use crate::error::Error;
 
@@ -17,32 +21,69 @@ pub(crate) struct StoreWish {
     pub(crate) at: Option<i64>,
 }
 
-/// Refuses stores as long as nothing puts certificates into them from here.
-///
-/// # Errors
-/// 400 naming the member.
-pub(super) fn check(stores: &[StoreWish], into_existing: bool) -> Result<(), Error> {
-    if !stores.is_empty() {
-        return Err(Error::bad_request(
-            "Stores: enroll first, then use CertificateStores/Certificates/Add.",
-        ));
+impl From<&StoreWish> for EnrollmentTarget {
+    fn from(wish: &StoreWish) -> Self {
+        Self {
+            store_id: wish.store_id,
+            alias: wish.alias.clone(),
+            overwrite: wish.overwrite,
+            fields: wish.properties.clone(),
+            at: wish.at,
+        }
     }
-    if into_existing {
-        let message = "InstallIntoExistingCertificateStores: enroll first, then use CertificateStores/Certificates/Add.";
-        return Err(Error::bad_request(message));
-    }
-    Ok(())
 }
 
-/// Creates the jobs, in the transaction that records the certificate.
+/// The stores that an order names and, where it says so, those that hold the certificate it renews. Checked before anything
+/// is issued; `has_private_key` says whether the new key will be stored.
+///
+/// # Errors
+/// 403 without the permission to schedule; 400 naming each store that the certificate cannot go into, and why.
+pub(super) async fn wishes(
+    cx: &Cx,
+    mut stores: Vec<StoreWish>,
+    into_existing: bool,
+    renewal_of: Option<i64>,
+    at: Option<i64>,
+) -> Result<Vec<StoreWish>, Error> {
+    if into_existing {
+        let old = renewal_of.ok_or_else(|| {
+            Error::bad_request(
+                "InstallIntoExistingCertificateStores: RenewalCertificateId is required with it.",
+            )
+        })?;
+        for place in places_of(cx.db().read(), old).await? {
+            // What the order says of a store itself counts.
+            if !stores.iter().any(|wish| wish.store_id == place.store_id) {
+                stores.push(StoreWish {
+                    store_id: place.store_id,
+                    alias: place.alias,
+                    overwrite: place.overwrite,
+                    properties: place.fields,
+                    at,
+                });
+            }
+        }
+    }
+    let targets: Vec<EnrollmentTarget> = stores.iter().map(EnrollmentTarget::from).collect();
+    // The key is kept for stores, whatever the template says of keeping keys.
+    check_for_enrollment(cx, &targets, true).await?;
+    Ok(stores)
+}
+
+/// Creates the jobs, in the transaction that records the certificate. A store that cannot have it any more, since it was
+/// checked when the certificate was asked for, does not undo the certificate: its history says why.
 ///
 /// # Errors
 /// Those of the database.
 pub(super) async fn schedule(
-    _tx: &db::Tx,
-    _cx: &Cx,
-    _certificate_id: i64,
-    _stores: &[StoreWish],
+    tx: &db::Tx,
+    cx: &Cx,
+    certificate_id: i64,
+    stores: &[StoreWish],
 ) -> Result<(), Error> {
+    let targets: Vec<EnrollmentTarget> = stores.iter().map(EnrollmentTarget::from).collect();
+    for reason in add_for_enrollment(tx, cx, certificate_id, &targets).await? {
+        certificates::add_history(tx, cx, certificate_id, "Deployment Failed", &reason).await?;
+    }
     Ok(())
 }

@@ -248,6 +248,8 @@ struct Order {
     legacy_encryption: bool,
     stores: Vec<StoreWish>,
     into_existing: bool,
+    /// When stores get it, epoch milliseconds; none for at once.
+    at: Option<i64>,
 }
 
 impl TryFrom<PfxEnrollmentRequest> for Order {
@@ -274,6 +276,7 @@ impl TryFrom<PfxEnrollmentRequest> for Order {
             legacy_encryption: request.use_legacy_encryption.unwrap_or(false),
             stores: Vec::new(),
             into_existing: false,
+            at: None,
         })
     }
 }
@@ -318,6 +321,7 @@ impl TryFrom<PfxEnrollmentWithStoresRequest> for Order {
             include_chain: request.include_chain.unwrap_or(false),
             with_subject: request.include_subject_header.unwrap_or(true),
             legacy_encryption: request.use_legacy_encryption.unwrap_or(false),
+            at,
             into_existing: request
                 .install_into_existing_certificate_stores
                 .unwrap_or(false),
@@ -381,8 +385,9 @@ async fn enroll_order(
     cx.authorize(Permission::EnrollmentPfx)?;
     let format = ContainerFormat::of(headers)?;
     let order: Order = request.try_into()?;
-    delivery::check(&order.stores, order.into_existing)?;
     let renewal_of = renewed(cx, order.renewal_certificate_id).await?;
+    let stores =
+        delivery::wishes(cx, order.stores, order.into_existing, renewal_of, order.at).await?;
     let password = password(order.password)?;
     let (authority, template, pattern_id) = &order.place;
     let place = plan::place(
@@ -402,11 +407,12 @@ async fn enroll_order(
     let spec = key_spec(&place.template, &order.key)?;
     let key = generate(spec).await?;
     let (subject, names) = plan::names(&place.template, subject, given, key.key_info())?;
-    // With STORE the key is only here; without retention it would be lost at once.
-    let saved =
-        format == ContainerFormat::Store || place.template.key_retention() != KeyRetention::None;
+    // With STORE the key is only here, and stores get it from here; without retention it would be lost at once.
+    let saved = format == ContainerFormat::Store
+        || place.template.key_retention() != KeyRetention::None
+        || !stores.is_empty();
     let shown = metadata.iter().cloned().collect();
-    let stores = order.stores.iter().map(|store| store.store_id).collect();
+    let store_ids: Vec<Uuid> = stores.iter().map(|store| store.store_id).collect();
     let fallback = subject
         .common_name()
         .or_else(|| names.first().map(|name| name.value.as_str()))
@@ -428,7 +434,7 @@ async fn enroll_order(
         metadata,
         owner_role_id,
         renewal_of,
-        stores: order.stores,
+        stores,
     };
     let waits = settled.template.row.requires_approval;
     let outcome = carry_out(cx, settled).await?;
@@ -471,7 +477,8 @@ async fn enroll_order(
         headers: answers::headers(format, &file_name, saved || waits),
         information: information(&outcome, blob, made, saved || waits),
         metadata: shown,
-        stores,
+        // A request that waits has no jobs yet.
+        stores: outcome.issued.map(|_| store_ids).unwrap_or_default(),
     })
 }
 

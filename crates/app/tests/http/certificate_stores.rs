@@ -879,4 +879,63 @@ testkit::both_databases! {
         let left = tables::store_entry_certificates::Entity::find().count(server.app().db().read()).await.unwrap();
         assert_eq!(left + tables::store_entries::Entity::find().count(server.app().db().read()).await.unwrap(), 0);
     }
+
+    async fn an_enrollment_can_go_into_stores_at_once(server: TestServer) {
+        let admin = server.admin();
+        let agent = pem_agent(&server).await;
+        let store = create(&admin, pem(agent, "/1")).await;
+        let order = |change: Value| {
+            let mut order = json!({
+                "Subject": "CN=a.example", "Template": "WebServer", "Password": "correct horse", "Timestamp": "2026-11-21T12:00:00Z",
+                "Stores": [{"StoreId": store, "Overwrite": true}],
+            });
+            for (name, value) in change.as_object().unwrap() {
+                order[name] = value.clone();
+            }
+            order
+        };
+        let enroll = async |client: &Client, order: Value| {
+            let request = client.request("POST", "/Enrollment/PFX").header("x-keyfactor-api-version", "2");
+            request.header("x-certificateformat", "STORE").json(order).send().await
+        };
+        let answer = enroll(&admin, order(json!({}))).await.expect(200);
+        assert_eq!(answer.json["SuccessfulStores"], json!([store]));
+        let first = answer.json["CertificateInformation"]["KeyfactorId"].as_i64().unwrap();
+        let rows = tables::orchestrator_jobs::Entity::find().all(server.app().db().read()).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].certificate_id, rows[0].overwrite, rows[0].include_private_key), (Some(first), true, true));
+
+        // A bad store stops the enrollment before anything is issued.
+        let before = admin.get("/Certificates").await.expect(200).total();
+        let bad = order(json!({"Stores": [{"StoreId": store}, {"StoreId": NOBODY}]}));
+        let refused = enroll(&admin, bad).await.expect(400);
+        assert!(refused.reasons()[0].contains(NOBODY), "{}", refused.text);
+        let existing = json!({"InstallIntoExistingCertificateStores": true, "Stores": []});
+        enroll(&admin, order(existing.clone())).await.expect(400);
+        let enroller = server.account(&["/certificates/enrollment/pfx/"]).await;
+        enroll(&enroller, order(json!({}))).await.expect(403);
+        assert_eq!(admin.get("/Certificates").await.expect(200).total(), before);
+        assert_eq!(jobs(&server).await, 1);
+
+        // Its successor goes to where the last inventory found it.
+        insert::<tables::store_entries::Entity>(&server, tables::store_entries::ActiveModel {
+            id: ActiveValue::Set(1),
+            store_id: ActiveValue::Set(Uuid::parse_str(&store).unwrap()),
+            alias: ActiveValue::Set("OLD".into()),
+            alias_fold: ActiveValue::Set("old".into()),
+            private_key: ActiveValue::Set(true),
+            parameters: ActiveValue::Set("{}".into()),
+        }).await;
+        insert::<tables::store_entry_certificates::Entity>(&server, tables::store_entry_certificates::ActiveModel {
+            entry_id: ActiveValue::Set(1),
+            chain_level: ActiveValue::Set(0),
+            certificate_id: ActiveValue::Set(first),
+            store_id: ActiveValue::Set(Uuid::parse_str(&store).unwrap()),
+        }).await;
+        let mut renewal = order(existing);
+        renewal["RenewalCertificateId"] = json!(first);
+        let answer = enroll(&admin, renewal).await.expect(200);
+        assert_eq!(answer.json["SuccessfulStores"], json!([store]));
+        assert_eq!(jobs(&server).await, 2);
+    }
 }
