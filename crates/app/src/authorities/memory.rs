@@ -97,5 +97,5 @@ pub(crate) async fn fill(app: &App) -> Result<Arc<Vec<Arc<KnownAuthority>>>, Err
 
 /// What binds an authority's sealed key to its place.
 pub(super) fn aad(id: i64) -> String {
-    format!("authorities.sealed_key/{id}")
+    crate::sealing::AUTHORITY_KEY.purpose(id)
 }

@@ -29,11 +29,11 @@ impl std::fmt::Debug for StoreSecrets {
 }
 
 fn password_place(id: Uuid) -> String {
-    format!("certificate_stores.sealed_password/{id}")
+    crate::sealing::STORE_PASSWORD.purpose(id)
 }
 
 fn properties_place(id: Uuid) -> String {
-    format!("certificate_stores.sealed_secrets/{id}")
+    crate::sealing::STORE_SECRETS.purpose(id)
 }
 
 /// Opens the secrets of a store. Asynchronous, since a provider of secrets will be asked here.

@@ -11,7 +11,7 @@ const CHAIN_MAX: usize = 16;
 
 /// What a sealed key is bound to.
 pub(super) fn key_purpose(certificate_id: i64) -> String {
-    format!("certificate_keys.sealed_key/{certificate_id}")
+    crate::sealing::CERTIFICATE_KEY.purpose(certificate_id)
 }
 
 /// The certificate with this id: its row and itself.

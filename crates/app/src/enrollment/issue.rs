@@ -238,7 +238,7 @@ async fn wait(
 
 /// What binds the sealed key of a waiting request to its place.
 fn aad(request_id: i64) -> String {
-    format!("certificate_requests.sealed_key/{request_id}")
+    crate::sealing::REQUEST_KEY.purpose(request_id)
 }
 
 struct Recorded<'a> {

@@ -64,7 +64,7 @@ pub(crate) fn queue_of(agent_id: Uuid) -> String {
 
 /// What a job's secrets are sealed to.
 pub(crate) fn secrets_place(job_id: Uuid) -> String {
-    format!("orchestrator_jobs.sealed_secrets/{job_id}")
+    crate::sealing::JOB_SECRETS.purpose(job_id)
 }
 
 /// Queues a management job. Answers its id, which clients are told. The caller has authorized, checked the request and
