@@ -12,8 +12,9 @@ use crate::cx::Cx;
 use crate::error::Error;
 
 const YEAR_MS: i64 = 365 * 24 * 60 * 60 * 1000;
-/// Authorities begin a little in the past: clocks of clients may be behind ours.
-const BACKDATING_MS: i64 = 60 * 60 * 1000;
+/// Authorities begin in the past: clocks of clients may be behind ours, and the certificates of agents, which begin a day
+/// back (agent-protocol 1), cannot begin before their authority.
+const BACKDATING_MS: i64 = 25 * 60 * 60 * 1000;
 const ROOT_YEARS: i64 = 20;
 const ISSUING_YEARS: i64 = 10;
 const AGENTS_YEARS: i64 = 20;

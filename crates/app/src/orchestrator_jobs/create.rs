@@ -157,13 +157,14 @@ pub(crate) async fn schedule_inventory(
 ) -> Result<Option<Uuid>, Error> {
     let (store, store_type) = store_and_type(tx, store_id).await?;
     if let Some(old) = store.inventory_job_id {
-        match jobs::find(tx, old).await? {
+        let held = jobs::find(tx, old)
+            .await?
+            .is_some_and(|job| job.lease_until.is_some());
+        if held {
             // The agent that works on it may finish it; it does not come back.
-            Some(held) if held.lease_until.is_some() => {
-                drop(jobs::reschedule(tx, old, None, cx.now()).await?)
-            }
-            Some(_) => drop(withdraw(tx, cx, old, "The inventory was scheduled anew.").await?),
-            None => {}
+            jobs::reschedule(tx, old, None, cx.now()).await?;
+        } else {
+            withdraw(tx, cx, old, "The inventory was scheduled anew.").await?;
         }
     }
     let id = match schedule {

@@ -1,8 +1,8 @@
 //! `/KeyfactorAgents`: sessions, enrollment, rotation, and what is refused how.
 
 use agent_protocol::{
-    AgentPlatform, HeartbeatRequest, JobCompleteRequest, JobConfigureRequest, Redacted, ResultStatus,
-    SessionRegisterRequest, SessionRegisterResponse, path,
+    AgentPlatform, HeartbeatRequest, JobCompleteRequest, JobConfigureRequest, Redacted,
+    ResultStatus, SessionRegisterRequest, SessionRegisterResponse, path,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -17,20 +17,38 @@ const DAY_MS: i64 = 86_400_000;
 fn csr(name: &str) -> String {
     let key = PrivateKey::generate(KeySpec::EcP256).expect("a key can be made");
     let subject = DistinguishedName::parse(&format!("CN={name}")).expect("the name fits");
-    BASE64.encode(CertificateRequest::create(&subject, &[], &key).expect("a request").der())
+    BASE64.encode(
+        CertificateRequest::create(&subject, &[], &key)
+            .expect("a request")
+            .der(),
+    )
 }
 
 fn code(response: &SessionRegisterResponse) -> &str {
-    response.result.error.as_ref().and_then(|error| error.code_text()).unwrap_or_default()
+    response
+        .result
+        .error
+        .as_ref()
+        .and_then(|error| error.code_text())
+        .unwrap_or_default()
 }
 
 fn thumbprint(agent: &TestAgent) -> String {
-    let der = agent.certificate.as_ref().expect("the agent has a certificate");
+    let der = agent
+        .certificate
+        .as_ref()
+        .expect("the agent has a certificate");
     Certificate::from_der(der).expect("it is one").thumbprint()
 }
 
 async fn listed(server: &TestServer, name: &str) -> Value {
-    let answer = server.admin().get(&format!("/Agents?queryString=ClientMachine%20-eq%20%22{name}%22")).await.expect(200);
+    let answer = server
+        .admin()
+        .get(&format!(
+            "/Agents?queryString=ClientMachine%20-eq%20%22{name}%22"
+        ))
+        .await
+        .expect(200);
     answer.items().first().cloned().unwrap_or_default()
 }
 

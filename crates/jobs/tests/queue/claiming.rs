@@ -5,7 +5,7 @@ use jobs::{Finished, Job, NewJob, Schedule};
 use uuid::Uuid;
 
 use crate::steps::{
-    MINUTE, NOW, cancel, claim, enqueue, finish, in_lane, job, kinds, renew, retry,
+    MINUTE, NOW, cancel, claim, claim_one, enqueue, finish, in_lane, job, kinds, renew, retry,
 };
 
 db::test_on_both! {
@@ -25,6 +25,22 @@ db::test_on_both! {
         assert_eq!(rest, expected);
         assert!(kinds(db, "a", NOW, 100).await.is_empty());
         assert_eq!(kinds(db, "a", NOW + 1, 100).await, ["future"]);
+    }
+
+    async fn one_job_is_claimed_when_it_is_next_in_its_lane(db: &Db) {
+        let (first, second) = (in_lane("x", "first"), in_lane("x", "second"));
+        let later = NewJob { due_at: NOW + 1, ..job("a", "later") };
+        enqueue(db, &[&first, &second, &later]).await;
+        assert!(claim_one(db, second.id, NOW).await.is_none());
+        assert!(claim_one(db, later.id, NOW).await.is_none());
+        let held = claim_one(db, first.id, NOW).await.expect("it is next");
+        assert_eq!((held.attempts, held.lease_until), (1, Some(NOW + MINUTE)));
+        assert!(claim_one(db, first.id, NOW).await.is_none());
+        assert!(claim_one(db, second.id, NOW).await.is_none());
+        assert_eq!(claim_one(db, first.id, NOW + MINUTE).await.map(|job| job.attempts), Some(2));
+        assert!(finish(db, first.id, NOW).await.existed());
+        assert!(claim_one(db, second.id, NOW).await.is_some());
+        assert!(claim_one(db, Uuid::new_v4(), NOW).await.is_none());
     }
 
     async fn nothing_is_claimed_with_a_limit_of_none(db: &Db) {

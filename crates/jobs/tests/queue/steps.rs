@@ -51,6 +51,15 @@ pub(crate) async fn claim(db: &Db, queue: &'static str, now: i64, limit: u64) ->
     .expect("the queue answers")
 }
 
+pub(crate) async fn claim_one(db: &Db, id: Uuid, now: i64) -> Option<Job> {
+    let dialect = db.dialect();
+    db.write("test.claim_one", move |tx| {
+        Box::pin(jobs::claim_one(tx, dialect, "a", id, now, MINUTE))
+    })
+    .await
+    .expect("the queue answers")
+}
+
 pub(crate) async fn kinds(db: &Db, queue: &'static str, now: i64, limit: u64) -> Vec<String> {
     claim(db, queue, now, limit)
         .await
