@@ -171,10 +171,15 @@ refusable!(
     SessionRegisterResponse,
     HeartbeatResponse,
     InventoryConfigureResponse,
-    InventorySubmitResponse,
     JobCompleteResponse,
     ManagementConfigureResponse
 );
+
+impl Refusable for InventorySubmitResponse {
+    fn refused(result: OperationResult) -> Self {
+        Self { result }
+    }
+}
 
 /// The answer of a call that was understood. Faults of ours, and what may go better in a moment, are left to [`empty`], so
 /// that the agent asks again.

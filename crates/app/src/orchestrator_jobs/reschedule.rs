@@ -93,7 +93,7 @@ async fn again(tx: &db::Tx, cx: &Cx, row: job_history::Model) -> Result<bool, Er
                 job.kind,
                 Schedule::Immediate,
             )
-            .await?
+            .await?;
         }
     }
     let message = format!("The job of history entry {} was queued again.", row.id);

@@ -273,6 +273,62 @@ testkit::both_databases! {
         }
     }
 
+    async fn a_private_key_travels_as_pkcs12(server: TestServer) {
+        let mut agent = server.agent("web1").await;
+        let store_id = store(&server, &agent, "/a").await;
+        // A certificate whose key the server holds, as enrollment stores it.
+        let key = pki::PrivateKey::generate(pki::KeySpec::EcP256).expect("a key can be made");
+        let name = pki::DistinguishedName::parse("CN=shop").expect("a name");
+        let (begin, end) = (server.clock.now(), server.clock.now() + 1_000_000_000);
+        let serial = pki::Serial::from_random(&[7; 16]);
+        let issuer = pki::Issuer::self_signed_root(&name, key.clone(), begin, end, &serial).expect("it can be signed");
+        let certificate = issuer.certificate().clone();
+        job(&server, &agent, store_id, INVENTORY, Schedule::Immediate).await;
+        let item = InventoryItem {
+            alias: "shop".into(),
+            item_status: InventoryItemStatus::Add,
+            certificates: vec![BASE64.encode(certificate.der())],
+            ..Default::default()
+        };
+        agent.run_all(|_, _| Outcome::Inventory(vec![item.clone()])).await;
+        let query = format!("/Certificates?queryString=Thumbprint%20-eq%20%22{}%22", certificate.thumbprint());
+        let found = server.admin().get(&query).await.expect(200);
+        let certificate_id = found.items()[0]["Id"].as_i64().expect("it was recorded");
+        let keyring = secrets::KeyRing::from_base64("dGhpcy1rZXktc2VhbHMtbm90aGluZy1vZi12YWx1ZSE=").expect("a key");
+        let sealed = keyring.seal(&format!("certificate_keys.sealed_key/{certificate_id}"), &key.to_pkcs8_der()).expect("sealed");
+        let id = job(&server, &agent, store_id, ADD, Schedule::Immediate).await;
+        let given = json!({ "PfxPassword": "given password", "EntryPassword": "entry password" }).to_string();
+        let given = keyring.seal(&format!("orchestrator_jobs.sealed_secrets/{id}"), given.as_bytes()).expect("sealed");
+        let work = server.app().db().write("test.key", move |tx| {
+            Box::pin(async move {
+                let row = db::tables::certificate_keys::ActiveModel {
+                    certificate_id: ActiveValue::Set(certificate_id),
+                    sealed_key: ActiveValue::Set(sealed.into_bytes()),
+                };
+                db::tables::certificate_keys::Entity::insert(row).exec_without_returning(tx).await.map_err(db::Error::from)?;
+                let row = orchestrator_jobs::ActiveModel {
+                    id: ActiveValue::Unchanged(id),
+                    certificate_id: ActiveValue::Set(Some(certificate_id)),
+                    include_private_key: ActiveValue::Set(true),
+                    sealed_secrets: ActiveValue::Set(Some(given.into_bytes())),
+                    ..Default::default()
+                };
+                orchestrator_jobs::Entity::update(row).exec(tx).await.map(drop).map_err(db::Error::from)
+            })
+        });
+        work.await.expect("the key can be written");
+        let jobs = agent.register().await;
+        let work = agent.configure(&jobs[0]).await["Job"].clone();
+        assert_eq!((&work["PrivateKeyEntry"], &work["EntryPassword"]), (&json!(true), &json!("entry password")));
+        assert_eq!(work["Alias"], certificate.thumbprint());
+        let pfx = BASE64.decode(work["EntryContents"].as_str().unwrap_or_default()).expect("bare base64");
+        let password = work["PfxPassword"].as_str().unwrap_or_default();
+        assert_eq!(password, "given password");
+        let opened = pki::pkcs12::from_pkcs12(&pfx, password).expect("the password fits");
+        assert_eq!(opened.certificates, [certificate.der().to_vec()]);
+        assert!(opened.key.is_some_and(|key| key.matches(&certificate)));
+    }
+
     async fn a_job_whose_certificate_is_gone_fails_at_once(server: TestServer) {
         let mut agent = server.agent("web1").await;
         let store_id = store(&server, &agent, "/a").await;

@@ -163,7 +163,7 @@ fn message(request: &JobCompleteRequest) -> String {
     }
     match extra.served_thumbprint.as_deref() {
         Some(served) if !text.contains(served) => {
-            remarks.push(format!("served {}", thumbprint(served)))
+            remarks.push(format!("served {}", thumbprint(served)));
         }
         None if extra.expected_thumbprint.is_some() => remarks.push("served nothing".into()),
         _ => {}
