@@ -32,18 +32,18 @@ impl Template {
                 Some(SubjectPart::Attribute(kind)) if subject.values_of(kind).is_empty() => {
                     let text = format!("{kind}={}", escape(value));
                     if kind == "CN" {
-                        before = format!("{text},")
+                        before = format!("{text},");
                     } else {
-                        after = format!("{after},{text}")
+                        after = format!("{after},{text}");
                     }
                 }
                 Some(SubjectPart::Attribute(_)) | None => {}
                 Some(part) if names.iter().any(|name| part.covers(name)) => {}
                 Some(SubjectPart::Name(kind)) => {
-                    names.push(SubjectAlternativeName::new(kind, value))
+                    names.push(SubjectAlternativeName::new(kind, value));
                 }
                 Some(SubjectPart::Ip4 | SubjectPart::Ip6) => {
-                    names.push(SubjectAlternativeName::new(SanKind::Ip, value))
+                    names.push(SubjectAlternativeName::new(SanKind::Ip, value));
                 }
             }
         }

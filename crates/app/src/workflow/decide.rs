@@ -75,6 +75,7 @@ pub(super) async fn deny(
     cx: Cx,
     Body(request): Body<DenialRequest>,
 ) -> Result<Json<ApproveDenyResult>, Error> {
+    cx.authorize(Permission::RequestsManage)?;
     let ids = request.certificate_request_ids;
     let ids =
         ids.ok_or_else(|| Error::bad_request("CertificateRequestIds: name the requests to deny."))?;

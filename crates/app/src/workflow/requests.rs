@@ -6,7 +6,6 @@ use db::tables::{authorities, certificate_requests, templates};
 use sea_orm::sea_query::{Expr, Func, Query as SelectQuery, SelectStatement, SimpleExpr};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Serialize;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::cx::Cx;
@@ -173,11 +172,20 @@ pub(crate) struct RequestDetails {
     #[serde(rename = "SANs")]
     sans: Vec<String>,
     /// Stores that the certificate goes to.
-    #[schema(value_type = Vec<Object>)]
-    cert_stores: Vec<Map<String, Value>>,
+    cert_stores: Vec<RequestStore>,
     /// Of the key; null for keys without one.
     curve: Option<String>,
     subject_alt_names: Vec<RequestSubjectAltName>,
+}
+
+/// A store that the certificate goes to.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = WorkflowCertificateRequestStore)]
+pub(crate) struct RequestStore {
+    entry_name: Option<String>,
+    client_machine: String,
+    store_path: String,
 }
 
 /// A subject alternative name of a request.
@@ -337,7 +345,7 @@ async fn details(cx: &Cx, id: i64) -> Result<RequestDetails, Error> {
         denial_comment,
         key_length: request.key().size_bits.to_string(),
         sans: san_texts(&intent.names),
-        cert_stores: Vec::new(),
+        cert_stores: stores(cx, &intent).await?,
         curve: request.key().curve.clone(),
         subject_alt_names: intent
             .names
@@ -348,6 +356,21 @@ async fn details(cx: &Cx, id: i64) -> Result<RequestDetails, Error> {
             })
             .collect(),
     })
+}
+
+/// The stores that the certificate goes to; those that were deleted meanwhile are left out.
+async fn stores(cx: &Cx, intent: &Intent) -> Result<Vec<RequestStore>, Error> {
+    let mut found = Vec::with_capacity(intent.stores.len());
+    for wish in &intent.stores {
+        let store =
+            crate::certificate_stores::store_with_type(cx.db().read(), wish.store_id).await?;
+        found.extend(store.map(|(store, _)| RequestStore {
+            entry_name: wish.alias.clone(),
+            client_machine: store.client_machine,
+            store_path: store.store_path,
+        }));
+    }
+    Ok(found)
 }
 
 fn kind_name(number: u16) -> &'static str {

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use testkit::{Answer, Client, TestServer};
 
+use crate::certificate_stores::{create, pem, pem_agent};
 use crate::templates::change;
 
 /// A request for a new P-256 key, as PEM.
@@ -75,6 +76,56 @@ fn openssl(arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap()
+}
+
+async fn enroll_into_stores(client: &Client, body: Value) -> Answer {
+    let request = client.request("POST", "/Enrollment/PFX").version(2);
+    request
+        .header("x-certificateformat", "STORE")
+        .json(body)
+        .send()
+        .await
+}
+
+/// The jobs of agents, oldest first.
+async fn jobs(server: &TestServer) -> Vec<db::tables::orchestrator_jobs::Model> {
+    use sea_orm::{EntityTrait, QueryOrder};
+    let all = db::tables::orchestrator_jobs::Entity::find()
+        .order_by_asc(db::tables::orchestrator_jobs::Column::RequestedAt)
+        .all(server.app().db().read());
+    all.await.unwrap()
+}
+
+/// Makes a store hold a certificate.
+async fn put_into(server: &TestServer, store: &str, certificate: i64) {
+    use db::tables::{store_entries, store_entry_certificates};
+    use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, NotSet};
+    let store_id = uuid::Uuid::parse_str(store).unwrap();
+    let work = server.app().db().write("test.entry", move |tx| {
+        Box::pin(async move {
+            let entry = store_entries::ActiveModel {
+                id: NotSet,
+                store_id: Set(store_id),
+                alias: Set("held".into()),
+                alias_fold: Set("held".into()),
+                private_key: Set(true),
+                parameters: Set("{}".into()),
+            };
+            let entry = entry.insert(tx).await.map_err(db::Error::from)?;
+            let held = store_entry_certificates::ActiveModel {
+                entry_id: Set(entry.id),
+                chain_level: Set(0),
+                certificate_id: Set(certificate),
+                store_id: Set(store_id),
+            };
+            store_entry_certificates::Entity::insert(held)
+                .exec_without_returning(tx)
+                .await
+                .map_err(db::Error::from)?;
+            Ok::<_, db::Error>(())
+        })
+    });
+    work.await.unwrap();
 }
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -465,5 +516,70 @@ testkit::both_databases! {
         enroll_csr(&admin, body).await.expect(200);
         let history = admin.get(&format!("/Certificates/{id}/History")).await.expect(200);
         assert!(history.items().iter().any(|line| line["Comment"].as_str().unwrap().starts_with("Renewed by")), "{}", history.text);
+    }
+
+    async fn a_certificate_goes_into_its_stores_at_once(server: TestServer) {
+        let admin = server.admin();
+        let agent = pem_agent(&server).await;
+        let (first, second) = (create(&admin, pem(agent, "/1")).await, create(&admin, pem(agent, "/2")).await);
+        let body = json!({
+            "Subject": "CN=a.example", "Template": "WebServer", "JobTime": "2026-11-21T13:00:00Z",
+            "Stores": [{"StoreId": first, "Alias": null, "Overwrite": true, "Properties": null}, {"StoreId": second}],
+        });
+        let answer = enroll_into_stores(&admin, body).await.expect(200);
+        assert_eq!(answer.json["SuccessfulStores"], json!([first, second]));
+        let certificate = answer.json["CertificateInformation"]["KeyfactorId"].as_i64();
+        let made = jobs(&server).await;
+        assert_eq!(made.len(), 2);
+        assert!(made.iter().all(|job| job.certificate_id == certificate && job.include_private_key && job.schedule.is_some()));
+        assert!(made.iter().any(|job| job.overwrite));
+
+        let before = admin.get("/Certificates").await.expect(200).total();
+        let body = json!({
+            "Subject": "CN=a.example", "Template": "WebServer",
+            "Stores": [{"StoreId": first}, {"StoreId": "00000000-0000-4000-8000-00000000beef"}],
+        });
+        let refused = enroll_into_stores(&admin, body.clone()).await.expect(400);
+        assert!(refused.reasons()[0].contains("Stores[1]"), "{}", refused.text);
+        assert_eq!(admin.get("/Certificates").await.expect(200).total(), before, "a bad store leaves no certificate");
+        assert_eq!(jobs(&server).await.len(), 2);
+        let enroller = server.account(&["/certificates/enrollment/pfx/"]).await;
+        enroll_into_stores(&enroller, body).await.expect(403);
+    }
+
+    async fn a_successor_goes_where_its_predecessor_is(server: TestServer) {
+        let admin = server.admin();
+        let agent = pem_agent(&server).await;
+        let (held, named) = (create(&admin, pem(agent, "/1")).await, create(&admin, pem(agent, "/2")).await);
+        let order = json!({"Subject": "CN=a.example", "Template": "WebServer"});
+        let old = enroll_into_stores(&admin, order.clone()).await.expect(200).json["CertificateInformation"]["KeyfactorId"].as_i64().unwrap();
+        put_into(&server, &held, old).await;
+        let mut body = order.clone();
+        body["InstallIntoExistingCertificateStores"] = json!(true);
+        assert!(enroll_into_stores(&admin, body.clone()).await.expect(400).message().contains("RenewalCertificateId"));
+        body["RenewalCertificateId"] = json!(old);
+        body["Stores"] = json!([{"StoreId": named}]);
+        let answer = enroll_into_stores(&admin, body).await.expect(200);
+        assert_eq!(answer.json["SuccessfulStores"], json!([named, held]));
+        let made = jobs(&server).await;
+        assert_eq!(made.len(), 2);
+        assert!(made.iter().any(|job| job.overwrite), "what is held is replaced");
+    }
+
+    async fn stores_of_a_request_that_waits_are_served_after_approval(server: TestServer) {
+        let admin = server.admin();
+        let agent = pem_agent(&server).await;
+        let store = create(&admin, pem(agent, "/1")).await;
+        let body = json!({"Subject": "CN=a.example", "Template": "WebServerApproval", "Stores": [{"StoreId": store}]});
+        let answer = enroll_into_stores(&admin, body).await.expect(200);
+        assert_eq!(answer.json["SuccessfulStores"], json!([]));
+        assert!(jobs(&server).await.is_empty());
+        let id = answer.json["CertificateInformation"]["KeyfactorRequestId"].as_i64().unwrap();
+        let shown = admin.get(&format!("/Workflow/Certificates/{id}")).await.expect(200).json;
+        assert_eq!(shown["CertStores"], json!([{"EntryName": null, "ClientMachine": "web1", "StorePath": "/1"}]));
+        let approver = server.account(&["/certificates/requests/manage/"]).await;
+        let answer = approver.post("/Workflow/Certificates/Approve", json!([id])).await.expect(200).json;
+        assert_eq!(answer["Successes"].as_array().unwrap().len(), 1, "{answer}");
+        assert_eq!(jobs(&server).await.len(), 1);
     }
 }
