@@ -46,6 +46,22 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "bench",
+        &[
+            "pki",
+            "search",
+            "agent-protocol",
+            "secrets",
+            "db",
+            "jobs",
+            "ca",
+            "stores",
+            "agent",
+            "app",
+            "chancery",
+        ],
+    ),
+    (
         "testkit",
         &[
             "pki",
