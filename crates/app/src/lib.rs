@@ -20,6 +20,8 @@ pub mod security;
 mod start;
 mod status;
 mod templates;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod web;
 mod workflow;
 

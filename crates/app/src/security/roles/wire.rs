@@ -38,13 +38,22 @@ pub(crate) struct IdentityOutput {
     /// `User`.
     pub(super) identity_type: &'static str,
     /// Always null here: the role it stands in is one of them.
-    #[schema(no_recursion)]
-    pub(super) roles: Option<Vec<RoleOutput>>,
+    pub(super) roles: Option<Vec<RoleName>>,
     /// Whether the account can sign in.
     pub(super) valid: bool,
     /// Local accounts have none.
     #[serde(rename = "SID")]
     pub(super) sid: Option<String>,
+}
+
+/// A role, by id and name.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = SecurityRoleName)]
+#[expect(dead_code, reason = "declares the contract's member, which is null where roles are listed")]
+pub(crate) struct RoleName {
+    id: i64,
+    name: String,
 }
 
 /// A new role.

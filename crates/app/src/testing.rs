@@ -1,0 +1,57 @@
+//! What tests do that no interface offers: certificates of any kind in the inventory. Behind the feature `testing`.
+
+use crate::certificates::{self, Origin};
+use crate::cx::Cx;
+use crate::error::Error;
+
+/// A certificate to record, and what the server shall know about it.
+#[derive(Debug, Default)]
+pub struct Certificate {
+    /// The certificate.
+    pub der: Vec<u8>,
+    /// Its private key, PKCS#8.
+    pub private_key: Option<Vec<u8>>,
+    /// The authority that issued it, by id.
+    pub authority_id: Option<i64>,
+    /// The template it was issued from, by id.
+    pub template_id: Option<i64>,
+    /// The request it answers, by id.
+    pub request_id: Option<i64>,
+    /// Who asked for it.
+    pub requester: Option<String>,
+    /// The role that owns it, by id.
+    pub owner_role_id: Option<i64>,
+    /// Name and value of each metadata field.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// Records a certificate and answers its id.
+///
+/// # Errors
+/// Those of reading it, and of the database.
+pub async fn record(cx: &Cx, given: Certificate) -> Result<i64, Error> {
+    let certificate = pki::Certificate::from_der(&given.der).map_err(Error::internal)?;
+    let key = given
+        .private_key
+        .as_deref()
+        .map(pki::PrivateKey::from_pkcs8_der);
+    let key = key.transpose().map_err(Error::internal)?;
+    let cx = cx.clone();
+    let db = cx.db().clone();
+    db.write("testing.record", move |tx| {
+        Box::pin(async move {
+            let origin = Origin {
+                authority_id: given.authority_id,
+                template_id: given.template_id,
+                request_id: given.request_id,
+                requester: given.requester.as_deref(),
+                owner_role_id: given.owner_role_id,
+                metadata: &given.metadata,
+                private_key: key.as_ref(),
+                history: Some(("Imported", "Recorded by a test".into())),
+            };
+            certificates::record(tx, &cx, &certificate, &origin).await
+        })
+    })
+    .await
+}
