@@ -57,7 +57,7 @@ pub(crate) struct Details {
 /// A page of certificates.
 ///
 /// # Errors
-/// 403 without the permission; 400 for a bad query, sort field or page; 404 for a collection, since there are none.
+/// 403 without the permission; 400 for a bad query, sort field or page, and for a collection, since there are none.
 pub(super) async fn list(
     cx: &Cx,
     paging: &Paging,
@@ -66,7 +66,9 @@ pub(super) async fn list(
 ) -> Result<List<CertificateOutput>, Error> {
     cx.authorize(Permission::CertificatesRead)?;
     if let Some(collection) = details.collection_id.filter(|id| *id != 0) {
-        return Err(Error::not_found("certificate collection", collection));
+        return Err(Error::bad_request(format!(
+            "collectionId: there is no certificate collection {collection}."
+        )));
     }
     let (skip, limit) = paging.window()?;
     let query = paging.query()?;
