@@ -7,6 +7,7 @@ use db::tables::{
     authorities, certificate_contents, certificate_metadata, certificate_stores, certificates,
     roles, store_entries, store_entry_certificates, store_types, templates,
 };
+use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -85,7 +86,7 @@ pub(super) async fn list(
     if !expired {
         wanted = Condition::all()
             .add(wanted)
-            .add(certificates::Column::NotAfter.gt(cx.now()));
+            .add(not_expired(cx.now()));
     }
     let ids = certificates::Entity::find()
         .select_only()
@@ -114,6 +115,14 @@ pub(super) async fn list(
         items: outputs(cx, rows, details).await?,
         total,
     })
+}
+
+/// What every list asks and most certificates are. Written so that no database takes an index for it: the other conditions
+/// choose far better.
+fn not_expired(now: i64) -> SimpleExpr {
+    Expr::col((certificates::Entity, certificates::Column::NotAfter))
+        .add(0)
+        .gt(now)
 }
 
 /// One certificate, whatever its state.

@@ -137,8 +137,10 @@ pub(super) const STATEMENTS: &[&str] = &[
     r"CREATE INDEX certificates_common_name_fold ON certificates (common_name_fold)",
     r"CREATE INDEX certificates_subject_fold ON certificates (subject_fold)",
     r"CREATE INDEX certificates_issuer_fold ON certificates (issuer_fold)",
-    r"CREATE INDEX certificates_not_after ON certificates (not_after)",
-    r"CREATE INDEX certificates_not_before ON certificates (not_before)",
+    // Lists leave out what is revoked or expired: these hold what decides it, so that pages are found without the rows.
+    r"CREATE INDEX certificates_id ON certificates (id, not_after, state)",
+    r"CREATE INDEX certificates_not_after ON certificates (not_after, id, state)",
+    r"CREATE INDEX certificates_not_before ON certificates (not_before, id, not_after, state)",
     r"CREATE INDEX certificates_imported_at ON certificates (imported_at)",
     r"CREATE INDEX certificates_request_id ON certificates (request_id)",
     r"CREATE INDEX certificates_owner_role_id ON certificates (owner_role_id)",
