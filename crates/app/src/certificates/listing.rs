@@ -84,9 +84,7 @@ pub(super) async fn list(
             .add(certificates::Column::State.ne(STATE_REVOKED));
     }
     if !expired {
-        wanted = Condition::all()
-            .add(wanted)
-            .add(not_expired(cx.now()));
+        wanted = Condition::all().add(wanted).add(not_expired(cx.now()));
     }
     let ids = certificates::Entity::find()
         .select_only()

@@ -8,6 +8,8 @@ mod listing;
 mod owner;
 mod record;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use axum::http::HeaderMap;
