@@ -35,6 +35,7 @@ pub(crate) struct DownloadRequest {
     /// With a comment line that names the subject before each PEM block.
     include_subject_header: Option<bool>,
     /// Accepted; these formats hold none.
+    #[expect(dead_code, reason = "declared by the contract")]
     friendly_name: Option<String>,
     /// `EndEntityFirst` (the default) or `RootFirst`.
     chain_order: Option<String>,

@@ -52,6 +52,7 @@ pub(crate) struct Details {
     /// A certificate collection; 0 for none.
     pub(super) collection_id: Option<i64>,
     /// Accepted; every level answers everything.
+    #[expect(dead_code, reason = "declared by the contract")]
     pub(super) verbose: Option<i64>,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use db::tables::{accounts, role_accounts, role_permissions, roles};
-use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::wire::{GLOBAL_PERMISSION_SET, IdentityOutput, RoleOutput};

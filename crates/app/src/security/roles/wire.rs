@@ -50,7 +50,6 @@ pub(crate) struct IdentityOutput {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = SecurityRoleName)]
-#[expect(dead_code, reason = "declares the contract's member, which is null where roles are listed")]
 pub(crate) struct RoleName {
     id: i64,
     name: String,
