@@ -119,8 +119,8 @@ struct Provider {
 struct ProviderType {
     id: uuid::Uuid,
     name: Option<String>,
-    #[schema(value_type = Vec<Object>)]
-    provider_type_params: Vec<serde_json::Value>,
+    #[schema(no_recursion)]
+    provider_type_params: Vec<ProviderTypeParameter>,
 }
 
 /// What providers of a kind need to be told.

@@ -1,9 +1,12 @@
 //! `/CertificateStores`, and what other tests need of stores: agents, certificates and types.
 
+use agent_protocol::InventoryItem;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use db::tables;
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
-use testkit::{Client, TestServer};
+use testkit::{Client, Outcome, TestAgent, TestServer};
 use uuid::Uuid;
 
 const NOBODY: &str = "00000000-0000-4000-8000-00000000beef";
@@ -937,5 +940,56 @@ testkit::both_databases! {
         let answer = enroll(&admin, renewal).await.expect(200);
         assert_eq!(answer.json["SuccessfulStores"], json!([store]));
         assert_eq!(jobs(&server).await, 2);
+    }
+
+    async fn an_agent_s_inventory_is_what_the_store_holds(server: TestServer) {
+        let admin = server.admin();
+        let mut agent = server.agent("agent1").await;
+        let other = server.agent("agent2").await;
+        let certificate = |of: &TestAgent| STANDARD.encode(of.certificate.as_ref().unwrap());
+        let (one, two) = (certificate(&agent), certificate(&other));
+        let id = create(&admin, pem(agent.id(), "/1")).await;
+        let inventory = async || admin.get(&format!("/CertificateStores/{id}/Inventory")).await.expect(200);
+        let item = |alias: &str, status: i32, certificates: Value| -> InventoryItem {
+            let item = json!({"Alias": alias, "ItemStatus": status, "Certificates": certificates, "PrivateKeyEntry": true,
+                "Parameters": {"Region": "eu"}});
+            serde_json::from_value(item).unwrap()
+        };
+        let mut before: Vec<Value> = Vec::new();
+        for (items, wanted) in [
+            // An alias that is reported twice counts once.
+            (vec![item("a", 1, json!([one, two])), item("B", 1, json!([two])), item("A", 1, json!([two]))], vec![("a", 2), ("B", 1)]),
+            // Unchanged entries come without their certificates.
+            (vec![item("a", 4, json!([])), item("b", 4, json!([]))], vec![("a", 2), ("B", 1)]),
+            (vec![item("a", 2, json!([two])), item("b", 4, json!([]))], vec![("a", 1), ("B", 1)]),
+            (vec![item("a", 4, json!([])), item("b", 3, json!([])), item("c", 4, json!([one]))], vec![("a", 1), ("c", 1)]),
+            // What is not mentioned is gone.
+            (vec![item("c", 4, json!([]))], vec![("c", 1)]),
+            (vec![], vec![]),
+        ] {
+            admin.post(SCHEDULE, json!({"StoreIds": [id], "Schedule": {"Immediate": true}})).await.expect(204);
+            let mut items = Some(items);
+            let done = agent.run_all(|_, _| Outcome::Inventory(items.take().unwrap_or_default())).await;
+            assert_eq!(done, 1);
+            let found = inventory().await;
+            let shown: Vec<(&str, usize)> = found
+                .items()
+                .iter()
+                .map(|entry| (entry["Name"].as_str().unwrap(), entry["Certificates"].as_array().unwrap().len()))
+                .collect();
+            assert_eq!(shown, wanted);
+            // An entry that stays keeps its identity.
+            for entry in found.items() {
+                let same = before.iter().find(|old| old["Name"] == entry["Name"]);
+                let item_id = |entry: &Value| entry["Certificates"][0]["CertStoreInventoryItemId"].clone();
+                assert!(same.is_none_or(|old| item_id(old) == item_id(entry)));
+                assert_eq!(entry["Parameters"], json!({"Region": "eu"}));
+            }
+            before = found.items().to_vec();
+            // What is done once leaves no schedule.
+            let store = admin.get(&format!("/CertificateStores/{id}")).await.expect(200);
+            assert_eq!(store.json["InventorySchedule"], Value::Null);
+            assert_eq!(store.json["CertStoreInventoryJobId"], Value::Null);
+        }
     }
 }
