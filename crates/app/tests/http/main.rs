@@ -1,5 +1,7 @@
 //! The product at its HTTP edge, in process, on both databases. The modules mirror the URLs.
 
+#![expect(clippy::unwrap_used, reason = "what is missing in a test fails it")]
+
 mod agents;
 mod certificate_authority;
 mod certificate_store_containers;
