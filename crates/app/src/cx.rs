@@ -55,7 +55,7 @@ impl Randomness {
         let mut octets = [0; N];
         match self {
             Self::System => {
-                aws_lc_rs::rand::fill(&mut octets).expect("the operating system gives randomness")
+                aws_lc_rs::rand::fill(&mut octets).expect("the operating system gives randomness");
             }
             Self::Counted(counter) => {
                 let count = counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;

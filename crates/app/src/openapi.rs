@@ -3,8 +3,8 @@
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, KnownFormat, LicenseBuilder, ObjectBuilder, OpenApi, Ref, RefOr,
-    Required, Response, ResponseBuilder, SchemaFormat, ServerBuilder, Type,
+    ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required,
+    Response, ResponseBuilder, ServerBuilder, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -124,13 +124,5 @@ fn refusal(text: &str) -> Response {
     ResponseBuilder::new()
         .description(text)
         .content("application/json", body)
-        .build()
-}
-
-/// The schema of a GUID.
-pub(crate) fn guid_schema() -> utoipa::openapi::schema::Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
         .build()
 }

@@ -64,7 +64,7 @@ async fn run(arguments: &Arguments, database: &str, setup: &Setup) -> anyhow::Re
     let server = Server::start(setup).await?;
     let durability = server.durability().await?;
     report(
-        json!({ "workload": "durability", "database": database, "settings": durability.settings, "full": durability.full }),
+        &json!({ "workload": "durability", "database": database, "settings": durability.settings, "full": durability.full }),
     )?;
     if !durability.full {
         bail!(
@@ -73,43 +73,43 @@ async fn run(arguments: &Arguments, database: &str, setup: &Setup) -> anyhow::Re
         );
     }
     report(
-        json!({ "workload": "memory idle", "database": database, "resident_mb": server.resident_mb()?, "aim_mb": 60 }),
+        &json!({ "workload": "memory idle", "database": database, "resident_mb": server.resident_mb()?, "aim_mb": 60 }),
     )?;
     server.stop().await?;
     let empty_ms = start::milliseconds(setup).await?;
 
     let server = Server::start(setup).await?;
     let enrolled = enrollment::run(&server, arguments.certificates, arguments.callers).await?;
-    report(json!({
+    report(&json!({
         "workload": "CSR enrollments, P-256, durable", "database": database, "certificates": enrolled.count,
         "callers": arguments.callers, "per_second": enrolled.per_second, "p50_ms": enrolled.p50_ms, "p99_ms": enrolled.p99_ms,
         "note": "client and server share the machine", "aim_per_second": 3_000
     }))?;
     let listed = listing::run(&server, arguments.certificates).await?;
-    report(json!({
+    report(&json!({
         "workload": "list page of 50", "database": database, "certificates": arguments.certificates,
         "p50_ms": listed.p50_ms, "p99_ms": listed.p99_ms, "requests": listed.count, "aim_p99_ms": 10
     }))?;
     report(
-        json!({ "workload": "memory loaded", "database": database, "resident_mb": server.resident_mb()? }),
+        &json!({ "workload": "memory loaded", "database": database, "resident_mb": server.resident_mb()? }),
     )?;
     server.stop().await?;
     let full_ms = start::milliseconds(setup).await?;
-    report(json!({
+    report(&json!({
         "workload": "server start", "database": database, "empty_ms": empty_ms, "certificates": arguments.certificates,
         "full_ms": full_ms, "ratio": full_ms / empty_ms, "aim_ratio": 1.2
     }))?;
 
     let server = Server::start(setup).await?;
     let jobs = agents::run(&server, arguments.agents).await?;
-    report(json!({
+    report(&json!({
         "workload": "jobs created and completed", "database": database, "agents": arguments.agents, "jobs": jobs.jobs,
         "created_per_second": jobs.created_per_second, "completed_per_second": jobs.completed_per_second
     }))?;
     server.stop().await
 }
 
-fn report(line: serde_json::Value) -> anyhow::Result<()> {
+fn report(line: &serde_json::Value) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)

@@ -282,10 +282,10 @@ impl TestAgent {
             match work(&job, &configured) {
                 Outcome::Success => drop(self.complete(&job, CompleteStatus::Success, "").await),
                 Outcome::Warning(message) => {
-                    drop(self.complete(&job, CompleteStatus::Warning, &message).await)
+                    drop(self.complete(&job, CompleteStatus::Warning, &message).await);
                 }
                 Outcome::Failure(message) => {
-                    drop(self.complete(&job, CompleteStatus::Error, &message).await)
+                    drop(self.complete(&job, CompleteStatus::Error, &message).await);
                 }
                 Outcome::Inventory(items) => {
                     self.submit_inventory(&job, items).await;

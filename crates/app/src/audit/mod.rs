@@ -22,7 +22,6 @@ pub(crate) enum Operation {
     Imported = 13,
     ScheduledAdd = 15,
     ScheduledRemoval = 16,
-    DownloadedWithPrivateKey = 17,
     Scheduled = 18,
     Reset = 19,
     Disapproved = 20,

@@ -20,7 +20,8 @@ impl Template {
         }
     }
 
-    pub(crate) fn text(&self) -> &str {
+    #[cfg(test)]
+    fn text(&self) -> &str {
         &self.text
     }
 

@@ -93,7 +93,7 @@ impl ScheduleOutput {
         match schedule {
             Schedule::Immediate => out.immediate = Some(true),
             Schedule::Interval { minutes } => {
-                out.interval = Some(IntervalOutput { minutes: *minutes })
+                out.interval = Some(IntervalOutput { minutes: *minutes });
             }
             Schedule::Daily { time } => out.daily = Some(TimeOutput { time: today(time) }),
             Schedule::Weekly { days, time } => {

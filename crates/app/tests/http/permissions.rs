@@ -5,7 +5,10 @@ use std::collections::HashMap;
 
 use app::security::permissions::TABLE;
 use serde_json::{Value, json};
-use testkit::{Client, Operation, RequestBuilder, TestServer, contract, sample_body, sample_path, sample_request};
+use testkit::{
+    Client, Operation, RequestBuilder, TestServer, contract, sample_body, sample_path,
+    sample_request,
+};
 
 fn operations() -> impl Iterator<Item = &'static Operation> {
     [1, 2]
