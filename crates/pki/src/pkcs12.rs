@@ -22,6 +22,9 @@ const MAX_ENCRYPTED_PARTS: usize = 32;
 /// Rounds of the modern key derivations, for the MAC as well, which is as good a way to try passwords.
 const MODERN_ROUNDS: u32 = 50_000;
 
+/// Rounds under a password that nobody can guess: they slow down only those who know it.
+const RANDOM_PASSWORD_ROUNDS: u32 = 1;
+
 /// Rounds where old readers are to be served, some of which refuse more.
 const OLD_ROUNDS: u32 = 2_048;
 
@@ -32,13 +35,16 @@ const PBES2: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d];
 const PKCS12_PBE: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01];
 const SHA_1: [u8; 5] = [0x2b, 0x0e, 0x03, 0x02, 0x1a];
 
-/// How a file is encrypted. All three are read by OpenSSL 3 without its legacy provider, and by
+/// How a file is encrypted. All are read by OpenSSL 3 without its legacy provider, and by
 /// Java 17 as long as the password is ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Encryption {
     /// AES-256 and HMAC-SHA-256 throughout (PBES2, PBKDF2 with HMAC-SHA-256). Read by OpenSSL since
     /// 1.1.1, Java since 8u301, Windows since Server 2019.
     Modern,
+    /// Like `Modern`, for a password of at least 128 random bits: it needs no slow key derivation, and a server that hands
+    /// out many keys, and the agents that open them, cannot spare the time for one.
+    ModernForRandomPassword,
     /// What Keyfactor 25 hands out and its clients therefore read: the key under AES-256 (PBES2),
     /// the certificates, which are public anyway, under three-key triple DES, MAC with SHA-1.
     #[default]
@@ -101,6 +107,9 @@ pub fn to_pkcs12(
     let triple_des = EncryptionAlgorithm::PbeWithShaAnd3KeyTripleDesCbc;
     match encryption {
         Encryption::Modern => write(aes, MacAlgorithm::HmacSha256, MODERN_ROUNDS),
+        Encryption::ModernForRandomPassword => {
+            write(aes, MacAlgorithm::HmacSha256, RANDOM_PASSWORD_ROUNDS)
+        }
         Encryption::Legacy => write(triple_des, MacAlgorithm::HmacSha1, OLD_ROUNDS),
         // The library encrypts keys and certificates alike, so the parts come from two files.
         Encryption::Compatible => combine(

@@ -101,6 +101,10 @@ fn openssl_reads_every_encryption_without_its_legacy_provider() {
             ["MAC: sha256, Iteration 50000", "PBES2", "PBES2"],
         ),
         (
+            Encryption::ModernForRandomPassword,
+            ["MAC: sha256, Iteration 1\n", "PBES2", "PBES2"],
+        ),
+        (
             Encryption::Compatible,
             [
                 "MAC: sha1, Iteration 2048",
@@ -155,6 +159,7 @@ fn reads_what_it_writes() {
     let (key, certificates) = test_chain();
     for encryption in [
         Encryption::Modern,
+        Encryption::ModernForRandomPassword,
         Encryption::Compatible,
         Encryption::Legacy,
     ] {

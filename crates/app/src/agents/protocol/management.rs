@@ -181,10 +181,10 @@ async fn put_certificate(
             .or_else(|| certificate.common_name().map(str::to_owned))
             .unwrap_or_default();
         // Older agents read what Keyfactor writes; ours reads better.
-        let encryption = if agent.takes_extras {
-            Encryption::Modern
-        } else {
-            Encryption::Compatible
+        let encryption = match (agent.takes_extras, &passwords.pfx_password) {
+            (true, None) => Encryption::ModernForRandomPassword,
+            (true, Some(_)) => Encryption::Modern,
+            (false, _) => Encryption::Compatible,
         };
         let secret = password.clone();
         let written = tokio::task::spawn_blocking(move || {
