@@ -127,6 +127,8 @@ pub(super) async fn inventory(
             cert_store_id: id,
         }
     });
+    // Every entry holds a certificate. One without was replaced by an inventory between the two reads: it is gone.
+    let items = items.filter(|entry| !entry.certificates.is_empty());
     Ok(List {
         items: items.collect(),
         total,

@@ -191,16 +191,26 @@ pub(crate) async fn inventory_now(
     store_id: Uuid,
     agent_id: Uuid,
 ) -> Result<Uuid, Error> {
+    if let Some(waiting) = inventory_due(tx, cx, store_id, agent_id).await? {
+        return Ok(waiting);
+    }
+    let (_, store_type) = store_and_type(tx, store_id).await?;
+    create_inventory(tx, cx, store_id, agent_id, &store_type, Schedule::Immediate).await
+}
+
+/// The inventory of a store that is due and that nobody has been handed yet.
+pub(crate) async fn inventory_due(
+    tx: &db::Tx,
+    cx: &Cx,
+    store_id: Uuid,
+    agent_id: Uuid,
+) -> Result<Option<Uuid>, Error> {
     let lane = store_id.to_string();
     let due = jobs::due_within(tx, &queue_of(agent_id), cx.now()).await?;
     let waiting = due
         .iter()
         .find(|job| job.lane.as_deref() == Some(&lane) && job.kind == kind_name(INVENTORY));
-    if let Some(waiting) = waiting {
-        return Ok(waiting.id);
-    }
-    let (_, store_type) = store_and_type(tx, store_id).await?;
-    create_inventory(tx, cx, store_id, agent_id, &store_type, Schedule::Immediate).await
+    Ok(waiting.map(|job| job.id))
 }
 
 async fn create_inventory(

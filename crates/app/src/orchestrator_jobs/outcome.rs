@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::create::{INVENTORY, MANAGEMENT, inventory_now};
+use super::create::{INVENTORY, MANAGEMENT, inventory_due, inventory_now};
 use super::handout::takes_report;
 use super::{RESULT_FAILURE, RESULT_SUCCESS, RESULT_WARNING, STATUS_COMPLETED};
 use crate::audit::{self, Category, Entry, Level, Operation};
@@ -75,7 +75,13 @@ pub(crate) async fn complete(
     let row = rows.order_by_desc(job_history::Column::Id).one(tx).await?;
     let row = row.ok_or_else(|| Error::not_found("job", report.job_id))?;
     if !takes_report(tx, &row).await? {
-        return Ok(None);
+        // An agent that did not hear the answer is told the same again, as long as there is something to tell.
+        return match row.store_id {
+            Some(store_id) if row.kind == MANAGEMENT && row.result != RESULT_FAILURE => {
+                inventory_due(tx, cx, store_id, row.agent_id).await
+            }
+            _ => Ok(None),
+        };
     }
     let ending = match report.status {
         CompleteStatus::Success => Ending::Success,
