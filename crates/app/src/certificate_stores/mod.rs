@@ -7,6 +7,7 @@ mod inventory;
 mod list;
 mod properties;
 mod remove;
+mod request;
 mod response;
 mod schedule;
 mod secrets;
