@@ -37,7 +37,7 @@ pub(super) const HOST: &str = "www.quickstart.test";
 /// What the site says to who asks it.
 const GREETING: &str = "Served with a certificate that Chancery deployed.\n";
 /// How long nginx may take to start or to end.
-const NGINX_PATIENCE: Duration = Duration::from_secs(10);
+const NGINX_PATIENCE: Duration = Duration::from_secs(20);
 /// Where nginx may be without being on the path of an ordinary account.
 const NGINX_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// How often our own site looks at its files.

@@ -15,11 +15,11 @@ use super::{
 };
 
 /// How long a job may take from its request to its end.
-const JOB_LIMIT: Duration = Duration::from_secs(20);
+const JOB_LIMIT: Duration = Duration::from_secs(60);
 /// How long the agent may take to appear.
-const AGENT_LIMIT: Duration = Duration::from_secs(20);
+const AGENT_LIMIT: Duration = Duration::from_secs(60);
 /// How long a reload may take until the first new connection meets it.
-const SERVED_LIMIT: Duration = Duration::from_secs(5);
+const SERVED_LIMIT: Duration = Duration::from_secs(15);
 
 /// Bit of `AllowedEnrollmentTypes` that allows enrollment with a key made by the server.
 const ENROLLMENT_PFX: i64 = 1;

@@ -208,8 +208,8 @@ impl Server {
         assert!(pending.contains("not approved yet"), "{pending}");
         let agents = self.get("/Agents").await;
         let ours = agents.as_array().unwrap().iter();
-        let ours = ours.filter(|found| found["ClientMachine"] == agent);
-        let agent_id = ours.last().unwrap()["AgentId"].clone();
+        let mut ours = ours.filter(|found| found["ClientMachine"] == agent);
+        let agent_id = ours.next_back().unwrap()["AgentId"].clone();
         self.post("/Agents/Approve", json!([agent_id])).await;
         run(&once).await.good();
 
