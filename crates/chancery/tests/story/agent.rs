@@ -106,6 +106,11 @@ impl Agent {
         }
     }
 
+    /// The folders of operations under way and of reports that wait; empty when it has nothing to do.
+    pub(crate) fn journals(&self) -> [PathBuf; 2] {
+        ["journal", "outbox"].map(|name| self.folder.join("state").join(name))
+    }
+
     /// What it keeps about itself: GUID, certificate and key.
     pub(crate) fn identity(&self) -> serde_json::Value {
         let text = std::fs::read_to_string(self.folder.join("state/identity.json"));

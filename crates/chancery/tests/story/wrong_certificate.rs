@@ -8,6 +8,7 @@ use crate::{
     nginx::shown_on,
     order::FAILURE,
     scene::{Files, Scene},
+    until::until,
 };
 
 on_both_databases! {
@@ -30,6 +31,10 @@ on_both_databases! {
         assert!(message.contains(&certificate.thumbprint), "what was ordered: {message}");
         assert!(message.contains(&other), "what was seen: {message}");
         assert!(std::fs::read(&file).unwrap() == file_before, "the old file is back");
-        assert_eq!(scene.nginx.served(), served_before, "and loaded again");
+until("the old certificate is served again", async || {
+            let served = scene.nginx.served();
+            if served == served_before { Ok(()) } else { Err(served) }
+        })
+        .await;
     }
 }
