@@ -3,7 +3,7 @@
 mod coverage;
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -54,9 +54,21 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     covered
 }
 
-/// A folder for SQLite files: in memory where there is room, since tests make many and sync each.
+/// The beginning of the names of folders for SQLite files; the process's id follows.
+const FILES: &str = "chancery-files-";
+
+/// A folder for SQLite files: in memory where there is room, since tests make many and sync each. Those of runs that were
+/// killed go.
 fn files() -> PathBuf {
-    let folder = postgres::roomy_folder().join(format!("chancery-files-{}", std::process::id()));
+    let place = postgres::roomy_folder();
+    for entry in std::fs::read_dir(&place).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(FILES);
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            drop(std::fs::remove_dir_all(entry.path()));
+        }
+    }
+    let folder = place.join(format!("{FILES}{}", std::process::id()));
     drop(std::fs::create_dir_all(&folder));
     folder
 }
