@@ -9,13 +9,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cargo, document, packages, postgres, say, target};
+use crate::{cargo, packages, postgres, say, target};
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let started = Instant::now();
     packages::install(packages::ALL)?;
-    say("building the program")?;
-    document::build()?;
     let record = target().join("coverage-of-the-interface");
     drop(std::fs::remove_dir_all(&record));
     let files = files();
@@ -24,7 +22,6 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     command
         .args(["test", "--no-fail-fast"])
         .env("CHANCERY_TEST_POSTGRES", server.address())
-        .env("CHANCERY_TEST_BINARY", target().join("debug/chancery"))
         .env("CHANCERY_TEST_FOLDER", &files)
         .env("CHANCERY_COVERAGE_DIR", &record);
     let names_packages = arguments
