@@ -174,6 +174,10 @@ async fn role(
 mod tests {
     use super::*;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it reads better where it is called"
+    )]
     fn wanted(id: Maybe<i64>, name: Maybe<&str>) -> Result<Wanted, String> {
         let new_role_name = match name {
             Maybe::Absent => Maybe::Absent,

@@ -525,7 +525,7 @@ testkit::both_databases! {
         assert!(answer.header("x-certificatefile").unwrap().ends_with(".pem"));
         let text = String::from_utf8(content(&answer)).unwrap();
         assert!(text.starts_with(&format!("#{}\n-----BEGIN CERTIFICATE-----", issuing["IssuedDN"].as_str().unwrap())), "{text}");
-        assert_eq!(pki::pem::certificates(text.as_bytes()), [der.clone()]);
+        assert_eq!(pki::pem::certificates(text.as_bytes()), std::slice::from_ref(&der));
         let answer = download(&admin, "PEM", json!({ "CertID": id, "FileExtension": ".crt", "IncludeChain": false })).await.expect(200);
         assert!(answer.header("x-certificatefile").unwrap().ends_with(".crt"));
         for (order, leaf_at) in [(json!(null), 0), (json!("endentityfirst"), 0), (json!("ROOTFIRST"), 1)] {
