@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::{
     database::{Kind, on_both_databases},
     order::{Certificate, Store},
-    scene::{Files, Scene},
+    scene::{AtDeath, Files, Scene},
     server::Orders,
     until::until,
 };
@@ -22,6 +22,10 @@ on_both_databases! {
     async fn certificate_and_key_apart(database: Kind) {
         killed_at_every_step(database, Files::Apart).await;
     }
+
+    async fn again_while_it_puts_the_files_right(database: Kind) {
+        killed_at_every_step_of_a_recovery(database).await;
+    }
 }
 
 async fn killed_at_every_step(database: Kind, files: Files) {
@@ -31,67 +35,132 @@ async fn killed_at_every_step(database: Kind, files: Files) {
     let site = scene.site();
     let site = scene.store(&site).await;
     let mut served = scene.certificate("order-0.story.example").await;
+    let steps = steps_of(&mut scene, &site, &served, None).await;
+    assert!(steps.len() > 15, "{steps:#?}");
 
-    let (log, armed) = (scene.path("steps"), scene.path("armed"));
-    restart(
-        &mut scene,
-        &vec![
-            ("CHANCERY_FILE_STEP_LOG", log.clone().into()),
-            ("CHANCERY_KILL_ARMED", armed.clone().into()),
-        ],
-    );
-    std::fs::write(&armed, "").unwrap();
-    replaced(&mut scene, &site, &served).await;
-    nothing_is_left_behind(&mut scene).await;
-    let steps = std::fs::read_to_string(&log).unwrap();
-    assert!(
-        steps.contains("rename") && steps.lines().count() > 15,
-        "{steps}"
-    );
-
-    for (index, place) in steps.lines().enumerate() {
-        let step = index + 1;
-        let armed = scene.path(&format!("armed-{step}"));
-        restart(
-            &mut scene,
-            &vec![
-                ("CHANCERY_KILL_AT_FILE_STEP", step.to_string().into()),
-                ("CHANCERY_KILL_ARMED", armed.clone().into()),
-            ],
+    for (index, place) in steps.iter().enumerate() {
+        let ordered = scene
+            .certificate(&format!("order-{}.story.example", index + 1))
+            .await;
+        let deaths = deaths_at(&mut scene, &site, &ordered, &[index + 1]).await;
+        let known = [&served.thumbprint, &ordered.thumbprint];
+        assert!(
+            known.contains(&&deaths[0].served),
+            "at {place} nginx served {deaths:?}, neither of {known:?}"
         );
+        assert!(
+            deaths[0].pair_matches || files == Files::Apart,
+            "at {place} nginx could not have been started"
+        );
+        served = ordered;
+    }
+}
+
+/// The agent dies between the two renames, at the worst of all moments, and then again at each step of putting that
+/// right.
+async fn killed_at_every_step_of_a_recovery(database: Kind) {
+    let Some(mut scene) = Scene::open(database, Files::Apart).await else {
+        return;
+    };
+    let site = scene.site();
+    let site = scene.store(&site).await;
+    let first = scene.certificate("first.story.example").await;
+    let steps = steps_of(&mut scene, &site, &first, None).await;
+    let renamed = format!("rename {}", scene.nginx.tls().display());
+    let first_rename = steps
+        .iter()
+        .position(|step| step.contains(&renamed))
+        .unwrap();
+    let between = first_rename + 2;
+
+    let second = scene.certificate("second.story.example").await;
+    let steps = steps_of(&mut scene, &site, &second, Some(between)).await;
+    assert!(
+        !scene.agent_deaths[0].pair_matches,
+        "it is the worst of all moments"
+    );
+    // The work begins anew with a journal of its own.
+    let anew = |step: &String| step.contains(" create ") && step.contains("/journal/");
+    let recovery = steps.iter().position(anew).unwrap();
+    assert!(recovery > 5, "the old key is written again: {steps:#?}");
+
+    for step in 1..=recovery {
         let ordered = scene
             .certificate(&format!("order-{step}.story.example"))
             .await;
-        std::fs::write(&armed, "").unwrap();
-        replaced(&mut scene, &site, &ordered).await;
-        // The last steps come after all that a client can see.
-        until(&format!("the agent dies at {place}"), async || {
-            scene.tend().await;
-            if scene.agent_deaths.is_empty() {
-                Err("it lives".to_owned())
-            } else {
-                Ok(())
-            }
-        })
-        .await;
-        nothing_is_left_behind(&mut scene).await;
-        scene.serves(&ordered).await;
-
-        let [death] = scene.agent_deaths.as_slice() else {
-            panic!("the agent dies once, at {place}: {:?}", scene.agent_deaths);
-        };
-        let known = [&served.thumbprint, &ordered.thumbprint];
-        assert!(
-            known.contains(&&death.served),
-            "at {place} nginx served {death:?}, neither of {known:?}"
+        let deaths = deaths_at(&mut scene, &site, &ordered, &[between, step]).await;
+        assert_eq!(
+            deaths[0].served, deaths[1].served,
+            "the nginx that runs never notices"
         );
-        assert!(
-            death.pair_matches || files == Files::Apart,
-            "at {place} nginx could not have been started"
-        );
-        scene.agent_deaths.clear();
-        served = ordered;
     }
+}
+
+/// Replaces the site's certificate and answers the file operations, `NUMBER NAME PATH`, that this took; those of the
+/// second agent when the first one is killed.
+async fn steps_of(
+    scene: &mut Scene,
+    site: &Store,
+    ordered: &Certificate,
+    killed_at: Option<usize>,
+) -> Vec<String> {
+    let (log, armed) = (scene.path("steps"), scene.path("armed"));
+    let _ = (std::fs::remove_file(&log), std::fs::remove_file(&armed));
+    let logging: Orders = vec![
+        ("CHANCERY_FILE_STEP_LOG", log.clone().into()),
+        ("CHANCERY_KILL_ARMED", armed.clone().into()),
+    ];
+    match killed_at {
+        None => restart(scene, &logging),
+        Some(step) => {
+            restart(scene, &killing(step, &armed));
+            scene.next_agent = logging;
+        }
+    }
+    std::fs::write(&armed, "").unwrap();
+    replaced(scene, site, ordered).await;
+    nothing_is_left_behind(scene).await;
+    let log = std::fs::read_to_string(&log).unwrap();
+    log.lines().map(str::to_owned).collect()
+}
+
+/// Replaces the site's certificate while agents die, one after the other, at these of their file operations. Ends with
+/// what has to be true wherever they did.
+async fn deaths_at(
+    scene: &mut Scene,
+    site: &Store,
+    ordered: &Certificate,
+    steps: &[usize],
+) -> Vec<AtDeath> {
+    let armed = scene.path("armed");
+    let _ = std::fs::remove_file(&armed);
+    scene.agent_deaths.clear();
+    restart(scene, &killing(steps[0], &armed));
+    if let Some(step) = steps.get(1) {
+        scene.next_agent = killing(*step, &armed);
+    }
+    std::fs::write(&armed, "").unwrap();
+    replaced(scene, site, ordered).await;
+    // The last steps come after all that a client can see.
+    until("the agent has died as often as it was told", async || {
+        scene.tend().await;
+        match scene.agent_deaths.len() >= steps.len() {
+            true => Ok(()),
+            false => Err(format!("{} of {steps:?}", scene.agent_deaths.len())),
+        }
+    })
+    .await;
+    nothing_is_left_behind(scene).await;
+    scene.serves(ordered).await;
+    assert_eq!(scene.agent_deaths.len(), steps.len());
+    std::mem::take(&mut scene.agent_deaths)
+}
+
+fn killing(step: usize, armed: &Path) -> Orders {
+    vec![
+        ("CHANCERY_KILL_AT_FILE_STEP", step.to_string().into()),
+        ("CHANCERY_KILL_ARMED", armed.into()),
+    ]
 }
 
 /// A restart of an agent that has no folders for its journal and its outbox, so that making them is among its steps.
