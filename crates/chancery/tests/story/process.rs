@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io::Write,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -135,10 +136,12 @@ impl Drop for Process {
             let printed = self.printed();
             let lines: Vec<&str> = printed.lines().collect();
             let last = lines[lines.len().saturating_sub(25)..].join("\n");
-            eprintln!(
-                "--- the {}, {}, at its end:\n{last}",
-                self.name,
-                self.log.display()
+            let log = self.log.display();
+            // Nothing can be done about a standard error that is gone.
+            let _ = writeln!(
+                std::io::stderr(),
+                "--- the {}, {log}, at its end:\n{last}",
+                self.name
             );
         }
     }
