@@ -63,11 +63,10 @@ impl OwnCertificate {
             .issue_server_certificate(&self.names, &key)
             .await
             .context("the built-in CA does not issue the server's own certificate")?;
-        let chain: String = chain
-            .iter()
-            .map(|c| pki::pem::encode("CERTIFICATE", c.der()))
-            .collect();
-        self.write(&chain, &key.to_pkcs8_pem())?;
+        let pem = |certificate: &Certificate| pki::pem::encode("CERTIFICATE", certificate.der());
+        let root = chain.last().map(pem).unwrap_or_default();
+        let chain: String = chain.iter().map(pem).collect();
+        self.write(&chain, &key.to_pkcs8_pem(), &root)?;
         tracing::info!(certificate = %self.files.certificate.display(), "issued the server's own TLS certificate");
         Ok(true)
     }
@@ -93,11 +92,14 @@ impl OwnCertificate {
         }
     }
 
-    fn write(&self, chain_pem: &str, key_pem: &str) -> anyhow::Result<()> {
+    fn write(&self, chain_pem: &str, key_pem: &str, root_pem: &str) -> anyhow::Result<()> {
         let named = |path: &PathBuf| format!("cannot write {}", path.display());
         if let Some(folder) = self.files.key.parent() {
             data_dir::prepare(folder)?;
         }
+        // What agents and clients are to trust; nothing of ours reads it.
+        let root = self.files.key.with_file_name("root.pem");
+        data_dir::replace(&root, root_pem.as_bytes(), 0o644).with_context(|| named(&root))?;
         // Between the two the pair does not fit; the listener then keeps what it has and looks again.
         data_dir::replace(&self.files.key, key_pem.as_bytes(), 0o600)
             .with_context(|| named(&self.files.key))?;

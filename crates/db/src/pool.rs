@@ -135,6 +135,24 @@ impl Db {
         &self.reader
     }
 
+    /// A transaction that sees the committed state of one moment, for answers put together from several reads. It is to be
+    /// read from and dropped.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn snapshot(&self) -> Result<Tx, Error> {
+        // SQLite's deferred transaction is a snapshot from its first read on.
+        let isolation = match self.dialect {
+            Dialect::Sqlite => None,
+            Dialect::Postgres => Some(sea_orm::IsolationLevel::RepeatableRead),
+        };
+        let options = sea_orm::TransactionOptions {
+            isolation_level: isolation,
+            ..Default::default()
+        };
+        Ok(self.reader.begin_with_options(options).await?)
+    }
+
     /// Runs `work` in one transaction that is kept when it answers `Ok` and rolled back when it answers `Err` or panics.
     /// `Ok` is answered only once the change is on disk. `name` says in logs and kill points which write this is
     /// (`slice.verb`).

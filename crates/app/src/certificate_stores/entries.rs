@@ -6,7 +6,7 @@ use db::tables::{
     certificate_metadata, certificate_stores, certificates, store_entries, store_entry_certificates,
 };
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::Permission;
-use crate::web::list::{Field, FieldKind, field, page};
+use crate::web::list::{Field, FieldKind, field, page_in};
 use crate::web::{Date, List, Paging, PathId, Query};
 
 /// Values of one statement at most.
@@ -77,7 +77,9 @@ pub(super) async fn inventory(
     Query(paging): Query<Paging>,
 ) -> Result<List<EntryResponse>, Error> {
     cx.authorize(Permission::StoresRead)?;
-    let connection = cx.db().read();
+    // An inventory may come in between two reads: the answer is of one moment.
+    let snapshot = cx.db().snapshot().await?;
+    let connection = &snapshot;
     if certificate_stores::Entity::find_by_id(id)
         .one(connection)
         .await?
@@ -86,7 +88,8 @@ pub(super) async fn inventory(
         return Err(Error::not_found("certificate store", id));
     }
     let entries = store_entries::Entity::find().filter(store_entries::Column::StoreId.eq(id));
-    let (entries, total) = page(
+    let (entries, total) = page_in(
+        connection,
         &cx,
         entries,
         &paging,
@@ -111,7 +114,7 @@ pub(super) async fn inventory(
                 .push(row.certificate_id);
         }
     }
-    let known = certificates_of(&cx, chains.values().flatten().copied()).await?;
+    let known = certificates_of(connection, chains.values().flatten().copied()).await?;
     let items = entries.into_iter().map(|entry| {
         let chain = chains.remove(&entry.id).unwrap_or_default();
         let of = |id: i64| {
@@ -127,8 +130,6 @@ pub(super) async fn inventory(
             cert_store_id: id,
         }
     });
-    // Every entry holds a certificate. One without was replaced by an inventory between the two reads: it is gone.
-    let items = items.filter(|entry| !entry.certificates.is_empty());
     Ok(List {
         items: items.collect(),
         total,
@@ -136,13 +137,12 @@ pub(super) async fn inventory(
 }
 
 async fn certificates_of(
-    cx: &Cx,
+    connection: &impl ConnectionTrait,
     ids: impl Iterator<Item = i64>,
 ) -> Result<HashMap<i64, InventoriedCertificate>, Error> {
     let mut ids: Vec<i64> = ids.collect();
     ids.sort_unstable();
     ids.dedup();
-    let connection = cx.db().read();
     let mut found = HashMap::new();
     for part in ids.chunks(VALUES_MAX) {
         let wanted = || part.iter().copied();

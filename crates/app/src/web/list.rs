@@ -2,8 +2,8 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, Order, SelectStatement, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
 };
 use search::{Comparison, Expression, Operator, Value};
 
@@ -356,16 +356,36 @@ where
     E: EntityTrait,
     E::Model: Send + Sync,
 {
+    page_in(cx.db().read(), cx, select, paging, fields, default, tie).await
+}
+
+/// The same as [`page`], read through a connection or snapshot of the caller's.
+///
+/// # Errors
+/// Those of [`page`].
+pub(crate) async fn page_in<E>(
+    connection: &impl ConnectionTrait,
+    cx: &Cx,
+    select: Select<E>,
+    paging: &Paging,
+    fields: &[Field],
+    default: &str,
+    tie: impl ColumnTrait,
+) -> Result<(Vec<E::Model>, u64), Error>
+where
+    E: EntityTrait,
+    E::Model: Send + Sync,
+{
     let (skip, limit) = paging.window()?;
     let select = select.filter(condition(cx, paging.query()?.as_ref(), fields)?);
-    let total = select.clone().count(cx.db().read()).await?;
+    let total = select.clone().count(connection).await?;
     if skip >= total {
         return Ok((Vec::new(), total));
     }
     let rows = sorted(select, paging, fields, default, tie)?
         .offset(skip)
         .limit(limit)
-        .all(cx.db().read())
+        .all(connection)
         .await?;
     Ok((rows, total))
 }
