@@ -26,7 +26,10 @@ called = set()
 # (docs/keyfactor-quirks.md). The operation itself is performed and its answer checked as JSON.
 NAMES = "enumerations are names, as newer clients need them, and numbers in this client's models"
 NULLS = "`InventorySchedule` is null where there is no schedule, and `ReenrollmentStatus` in the echo of a change"
+BITS = "`AllowedEnrollmentTypes` is a set of bits, and this client's enumeration knows single ones only"
 UNREADABLE = {
+    "certificate_authority.get_certificate_authority": BITS,
+    "certificate_authority.get_certificate_authority_id": BITS,
     "template.get_templates": NAMES,
     "template.get_templates_id": NAMES,
     "template.put_templates": NAMES,
