@@ -75,16 +75,28 @@ pub(crate) fn check(exchange: &Exchange<'_>) -> Result<(), String> {
         _ => return Ok(()),
     };
     let path = exchange.path.split('?').next().unwrap_or_default();
-    let Some(below) = BASES.iter().find_map(|base| below(base, path)) else { return Ok(()) };
+    let Some(below) = BASES.iter().find_map(|base| below(base, path)) else {
+        return Ok(());
+    };
     let contract = contract(version);
-    let Some(operation) = contract.find(&exchange.method.to_ascii_uppercase(), &below) else { return Ok(()) };
-    coverage::note(version, &operation.method, &operation.path, exchange.answer.status, exchange.database);
-    contract.check_answer(operation, exchange.answer).map_err(|reason| {
-        format!(
-            "{} {} (version {version}) answered {} against its declaration: {reason}\nbody: {}",
-            operation.method, operation.path, exchange.answer.status, exchange.answer.text
-        )
-    })
+    let Some(operation) = contract.find(&exchange.method.to_ascii_uppercase(), &below) else {
+        return Ok(());
+    };
+    coverage::note(
+        version,
+        &operation.method,
+        &operation.path,
+        exchange.answer.status,
+        exchange.database,
+    );
+    contract
+        .check_answer(operation, exchange.answer)
+        .map_err(|reason| {
+            format!(
+                "{} {} (version {version}) answered {} against its declaration: {reason}\nbody: {}",
+                operation.method, operation.path, exchange.answer.status, exchange.answer.text
+            )
+        })
 }
 
 /// The segments below a base, without regard to case and doubled slashes.
