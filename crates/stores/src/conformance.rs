@@ -1,4 +1,5 @@
 //! What every store driver has to keep; run for each member of [`ALL`](crate::ALL), in each layout.
+//! It is long because a driver has to pass all of it, and its author reads it from top to bottom.
 
 use std::{
     fs,

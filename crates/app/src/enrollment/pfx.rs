@@ -1,14 +1,19 @@
 //! `POST /Enrollment/PFX`, versions 1 and 2: a certificate with a key that is made here.
 
+mod wire;
+
 use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
 use pki::{DistinguishedName, KeySpec, PrivateKey, SubjectAlternativeName};
 use sea_orm::EntityTrait;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
 use uuid::Uuid;
+
+use wire::{
+    PfxCertificateInformation, PfxEnrollmentRequest, PfxEnrollmentResponse,
+    PfxEnrollmentWithStoresRequest, PfxEnrollmentWithStoresResponse,
+};
 
 use super::answers::{self, ContainerFormat, Contents};
 use super::delivery::{self, StoreWish};
@@ -19,7 +24,7 @@ use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::Permission;
 use crate::templates::{ENROLLMENT_PFX, KeyRetention, Template};
-use crate::web::{Body, Date, Json};
+use crate::web::{Body, Json};
 
 /// Characters of a password at least.
 const PASSWORD_MIN: usize = 8;
@@ -31,205 +36,6 @@ const PASSWORD_MADE: usize = 24;
 const KEY_SAVED: i32 = 1;
 /// `KeyStatus`: the key is not kept here.
 const KEY_NOT_RETAINED: i32 = 3;
-
-/// An order for a certificate with key, version 1.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-#[schema(as = PfxEnrollmentRequest)]
-pub(crate) struct PfxEnrollmentRequest {
-    /// The name that the key has in the file; the common name unless given.
-    custom_friendly_name: Option<String>,
-    /// Of the file, 8 characters at least. Without one, one is made and answered.
-    password: Option<String>,
-    /// Not used: there is no directory to ask.
-    #[serde(rename = "PopulateMissingValuesFromAD")]
-    #[expect(dead_code, reason = "declared by the contract")]
-    populate_missing_values_from_ad: Option<bool>,
-    /// A distinguished name: `CN=a.example,O=Example`.
-    subject: Option<String>,
-    /// The certificate that this one follows; null for none.
-    renewal_certificate_id: Option<i64>,
-    /// `EndEntityFirst` (the default) or `RootFirst`; PEM only.
-    chain_order: Option<String>,
-    /// Triple DES for the key too, for old readers.
-    use_legacy_encryption: Option<bool>,
-    /// `RSA`, `ECC` or `Ed25519`; the template's unless given.
-    key_type: Option<String>,
-    /// Bits; 0 for the template's.
-    key_length: Option<u32>,
-    /// Name or identifier of a curve.
-    curve: Option<String>,
-    /// Not used.
-    #[serde(rename = "MicrosoftTargetCSP")]
-    #[expect(dead_code, reason = "declared by the contract")]
-    microsoft_target_csp: Option<String>,
-    /// `host\logical`, the logical name alone, or nothing for the only one there is.
-    certificate_authority: Option<String>,
-    /// Whether the file has the certificates above it too.
-    include_chain: Option<bool>,
-    /// Whether a line `#subject` stands before each PEM block; it does unless this is false.
-    include_subject_header: Option<bool>,
-    /// Values by field name.
-    #[schema(value_type = Option<Object>)]
-    metadata: Option<Map<String, Value>>,
-    /// Read and not used: there are no such fields yet.
-    #[schema(value_type = Option<Object>)]
-    #[expect(dead_code, reason = "declared by the contract")]
-    additional_enrollment_fields: Option<Map<String, Value>>,
-    /// When the client sent this; not used.
-    #[expect(dead_code, reason = "declared by the contract")]
-    timestamp: Option<Date>,
-    /// Short name of the template.
-    template: Option<String>,
-    owner_role_id: Option<i64>,
-    owner_role_name: Option<String>,
-    /// Not used.
-    #[expect(dead_code, reason = "declared by the contract")]
-    file_extension: Option<String>,
-    /// Names by kind: `dns`, `ip`, `ip4`, `ip6`, `uri`, `rfc822`, `ms_ntprincipalname`, ….
-    #[serde(rename = "SANs")]
-    #[schema(value_type = Option<BTreeMap<String, Vec<String>>>)]
-    sans: Option<SansInput>,
-    /// There are none yet; 0 or null.
-    enrollment_pattern_id: Option<i64>,
-}
-
-/// An order for a certificate with key, version 2: it can go into stores at once.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-#[schema(as = PfxEnrollmentWithStoresRequest)]
-pub(crate) struct PfxEnrollmentWithStoresRequest {
-    /// Where to put the certificate.
-    stores: Option<Vec<StoreInput>>,
-    /// The name that the key has in the file; the common name unless given.
-    custom_friendly_name: Option<String>,
-    /// Of the file, 8 characters at least. Without one, one is made and answered.
-    password: Option<String>,
-    /// A distinguished name: `CN=a.example,O=Example`.
-    subject: Option<String>,
-    /// Whether the file has the certificates above it too.
-    include_chain: Option<bool>,
-    /// Whether a line `#subject` stands before each PEM block; it does unless this is false.
-    include_subject_header: Option<bool>,
-    /// The certificate that this one follows; null for none.
-    renewal_certificate_id: Option<i64>,
-    /// `host\logical`, the logical name alone, or nothing for the only one there is.
-    certificate_authority: Option<String>,
-    /// Values by field name.
-    #[schema(value_type = Option<Object>)]
-    metadata: Option<Map<String, Value>>,
-    /// Read and not used: there are no such fields yet.
-    #[schema(value_type = Option<Object>)]
-    #[expect(dead_code, reason = "declared by the contract")]
-    additional_enrollment_fields: Option<Map<String, Value>>,
-    /// When the client sent this; not used.
-    #[expect(dead_code, reason = "declared by the contract")]
-    timestamp: Option<Date>,
-    /// Short name of the template.
-    template: Option<String>,
-    /// Names by kind: `dns`, `ip`, `ip4`, `ip6`, `uri`, `rfc822`, `ms_ntprincipalname`, ….
-    #[serde(rename = "SANs")]
-    #[schema(value_type = Option<BTreeMap<String, Vec<String>>>)]
-    sans: Option<SansInput>,
-    /// Whether to put it where the certificate is that it follows.
-    install_into_existing_certificate_stores: Option<bool>,
-    /// When to put it there; at once unless given.
-    job_time: Option<Date>,
-    /// `EndEntityFirst` (the default) or `RootFirst`; PEM only.
-    chain_order: Option<String>,
-    /// Triple DES for the key too, for old readers.
-    use_legacy_encryption: Option<bool>,
-    /// `RSA`, `ECC` or `Ed25519`; the template's unless given.
-    key_type: Option<String>,
-    /// Bits; 0 for the template's.
-    key_length: Option<u32>,
-    /// Name or identifier of a curve.
-    curve: Option<String>,
-    /// A second key in the same certificate is not offered; null.
-    alternative_key_type: Option<String>,
-    /// Not used.
-    #[expect(dead_code, reason = "declared by the contract")]
-    alternative_key_length: Option<u32>,
-    /// Not used.
-    #[serde(rename = "MicrosoftTargetCSP")]
-    #[expect(dead_code, reason = "declared by the contract")]
-    microsoft_target_csp: Option<String>,
-    owner_role_id: Option<i64>,
-    owner_role_name: Option<String>,
-    /// There are none yet; 0 or null.
-    enrollment_pattern_id: Option<i64>,
-    /// Not used.
-    #[expect(dead_code, reason = "declared by the contract")]
-    file_extension: Option<String>,
-}
-
-/// A store to put the certificate into.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-#[schema(as = EnrollmentManagementStoreRequest)]
-pub(crate) struct StoreInput {
-    store_id: Uuid,
-    alias: Option<String>,
-    overwrite: Option<bool>,
-    /// Values of the store type's entry parameters.
-    #[schema(value_type = Option<Object>)]
-    properties: Option<Map<String, Value>>,
-}
-
-/// What became of the order, version 1.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-#[schema(as = PfxEnrollmentResponse)]
-pub(crate) struct PfxEnrollmentResponse {
-    certificate_information: PfxCertificateInformation,
-    /// Values by field name.
-    metadata: BTreeMap<String, String>,
-}
-
-/// What became of the order, version 2.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-#[schema(as = PfxEnrollmentManagementResponse)]
-pub(crate) struct PfxEnrollmentWithStoresResponse {
-    /// Stores that jobs were made for.
-    successful_stores: Vec<Uuid>,
-    certificate_information: PfxCertificateInformation,
-    /// Values by field name.
-    metadata: BTreeMap<String, String>,
-}
-
-/// The certificate with its key, or that the request waits.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-#[schema(as = Pkcs12CertificateResponse)]
-pub(crate) struct PfxCertificateInformation {
-    /// Upper-case hexadecimal; empty as long as there is no certificate.
-    serial_number: String,
-    #[serde(rename = "IssuerDN")]
-    issuer_dn: String,
-    /// SHA-1, upper-case hexadecimal.
-    thumbprint: String,
-    /// Id of the certificate; 0 as long as there is none.
-    keyfactor_id: i64,
-    /// Base64 of the file in the form asked for; empty with `STORE` and as long as there is no certificate.
-    pkcs12_blob: String,
-    /// The password that was made here; null when the caller gave one.
-    password: Option<String>,
-    /// 1: the key is kept here; 3: it is not.
-    key_status: i32,
-    workflow_instance_id: Uuid,
-    workflow_reference_id: i64,
-    /// Stores that the certificate cannot be put into.
-    store_ids_invalid_for_renewal: Vec<Uuid>,
-    chain_failed_to_build: bool,
-    /// Id of the request.
-    keyfactor_request_id: i64,
-    /// `ISSUED` or `PENDING`.
-    request_disposition: String,
-    disposition_message: String,
-    enrollment_context: Option<BTreeMap<String, String>>,
-    url: Option<String>,
-}
 
 /// Both versions of the order.
 struct Order {
