@@ -33,7 +33,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let tally = counted(command.args(arguments))?;
     drop(server);
     drop(std::fs::remove_dir_all(&files));
-    let covered = if arguments.is_empty() {
+    // Where nothing ran, nothing is covered, and the list would only hide why.
+    let covered = if arguments.is_empty() && tally.passed > 0 {
         coverage::check(&record)
     } else {
         Ok(())
@@ -95,7 +96,11 @@ fn counted(command: &mut std::process::Command) -> Result<Tally> {
             tally.ignored += number_before(&line, " ignored");
         }
     }
-    tally.success = child.wait()?.success();
+    let status = child.wait()?;
+    tally.success = status.success();
+    if !tally.success {
+        say(format!("cargo test: {status}"))?;
+    }
     Ok(tally)
 }
 
