@@ -61,6 +61,11 @@ impl Api {
         self
     }
 
+    /// Whether the server answers at all, whatever it says.
+    pub(crate) async fn is_answered(&self) -> bool {
+        self.http.get(format!("{}/", self.url)).send().await.is_ok()
+    }
+
     /// A GET below `/KeyfactorAPI`.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.send(self.http.get(format!("{}/KeyfactorAPI{path}", self.url)))

@@ -78,26 +78,30 @@ impl Server {
             .stderr(log)
             .spawn()
             .with_context(|| format!("{}", setup.binary.display()))?;
+        let url = format!("https://{address}");
+        let certificate = setup.folder.join("tls/server.pem");
         let started = Instant::now();
-        while tokio::net::TcpStream::connect(&address).await.is_err() {
+        // The port is bound before the server can answer, and at a first start before it has a certificate.
+        let roots = loop {
+            if let Ok(bundle) = std::fs::read(&certificate) {
+                let roots = pki::pem::certificates(&bundle);
+                if !roots.is_empty() && Api::new(&url, &roots, None)?.is_answered().await {
+                    break roots;
+                }
+            }
             if let Some(status) = child.try_wait()? {
-                bail!(
-                    "the server ended with {status}: {}",
-                    std::fs::read_to_string(setup.folder.join("server.log"))?
-                );
+                let log = std::fs::read_to_string(setup.folder.join("server.log"))?;
+                bail!("the server ended with {status}: {log}");
             }
             if started.elapsed() > START_LIMIT {
                 bail!("the server does not answer");
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        let bundle = std::fs::read(setup.folder.join("tls/server.pem"))
-            .context("the server's certificate")?;
-        let roots = pki::pem::certificates(&bundle);
+        };
         Ok(Self {
             setup: setup.clone(),
             child,
-            url: format!("https://{address}"),
+            url,
             roots,
         })
     }

@@ -1,4 +1,4 @@
-//! How long a server takes from its start to its first open port.
+//! How long a server takes from its start to its first answer over HTTPS.
 
 use std::time::Instant;
 
