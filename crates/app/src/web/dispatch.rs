@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use tower::ServiceExt;
@@ -35,7 +35,7 @@ pub struct PeerCertificate(pub Vec<u8>);
 pub(crate) struct ApiRoutes {
     router: Router,
     templates: Vec<Template>,
-    /// Which methods each path has, for the answer to a wrong one.
+    /// What the code declares, completed with what all operations share.
     document: OpenApi,
 }
 
@@ -165,7 +165,7 @@ async fn route(app: &Arc<App>, mut request: Request, correlation_id: Uuid) -> Re
 
 async fn api(
     app: &Arc<App>,
-    mut request: Request,
+    request: Request,
     below: &str,
     correlation_id: Uuid,
 ) -> Result<Response, Error> {
@@ -180,64 +180,68 @@ async fn api(
     );
     let supported = match (&first, &second) {
         (Some(_), Some(_)) => "1.0, 2",
+        (Some(_), None) => "1.0",
         (None, Some(_)) => "2",
-        _ => "1.0",
+        (None, None) => return Err(Error::new(Kind::NotFound, "There is no such path.")),
     };
-    let version = version(&request)?;
-    let (routes, found) = if version == 1 {
-        (app.routes(1), first)
-    } else {
-        (app.routes(2), second)
+    let found = version(&request).and_then(|version| {
+        let (routes, found) = if version == 1 {
+            (app.routes(1), first)
+        } else {
+            (app.routes(2), second)
+        };
+        let (_, path) = found.ok_or_else(|| {
+            let message = format!(
+                "x-keyfactor-api-version: this operation exists in version {supported}, not {version}."
+            );
+            Error::new(Kind::BadVersion, message)
+        })?;
+        Ok((routes, path))
+    });
+    let mut response = match found {
+        Ok((routes, path)) => {
+            let caller = Caller::Account {
+                id: account.id,
+                name: account.name,
+                grants: account.grants,
+            };
+            let cx = Cx::new(Arc::clone(app), caller, correlation_id, address);
+            handle(routes, &path, cx, request).await?
+        }
+        Err(error) => error.into_response(),
     };
-    let Some((_, canonical)) = found else {
-        return Err(
-            if supported == "1.0, 2"
-                || path::find(&app.routes(1).templates, below).is_none() && supported == "1.0"
-            {
-                Error::new(Kind::NotFound, "There is no such path.")
-            } else {
-                let message = format!(
-                    "x-keyfactor-api-version: this operation exists in version {supported}, not {version}."
-                );
-                Error::new(Kind::BadVersion, message)
-            },
-        );
-    };
+    // On refusals of a version too: it is what they send callers to.
+    response.headers_mut().insert(
+        HeaderName::from_static("api-supported-versions"),
+        HeaderValue::from_static(supported),
+    );
+    Ok(response)
+}
+
+/// Lets the handler of a path in its documented spelling answer.
+async fn handle(
+    routes: &ApiRoutes,
+    path: &str,
+    cx: Cx,
+    mut request: Request,
+) -> Result<Response, Error> {
     let query = request
         .uri()
         .query()
         .map(|query| format!("?{query}"))
         .unwrap_or_default();
-    *request.uri_mut() = format!("{canonical}{query}")
+    *request.uri_mut() = format!("{path}{query}")
         .parse::<Uri>()
         .map_err(|_| Error::bad_request("The path is not valid."))?;
     if matches!(*request.method(), Method::GET) {
         // Go clients send the body `null` with every GET.
         *request.body_mut() = Body::empty();
     }
-    let cx = Cx::new(
-        Arc::clone(app),
-        Caller::Account {
-            id: account.id,
-            name: account.name,
-            grants: account.grants,
-        },
-        correlation_id,
-        address,
-    );
     request.extensions_mut().insert(cx);
-    let mut response = match routes.router.clone().oneshot(request).await {
-        Ok(response) => response,
+    match routes.router.clone().oneshot(request).await {
+        Ok(response) => Ok(response),
         Err(never) => match never {},
-    };
-    response.headers_mut().insert(
-        HeaderName::from_static("api-supported-versions"),
-        HeaderValue::from_static(supported),
-    );
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        tracing::debug!(below, "method not allowed");
     }
-    Ok(response)
 }
 
 /// The version asked for: 1 unless told.

@@ -129,10 +129,12 @@ testkit::both_databases! {
             let answer = ask(version).send().await.expect(400);
             assert_eq!(answer.error_code(), "0xA0111003");
             assert!(answer.message().contains("1.0"), "{}", answer.message());
+            assert_eq!(answer.header("api-supported-versions"), Some("1.0"), "where the refusal sends callers");
         }
         for version in ["3", "0", "1.1", "x", "-1", "2.00"] {
             let answer = ask(version).send().await.expect(400);
             assert_eq!(answer.error_code(), "0xA0111003", "{version}");
+            assert_eq!(answer.header("api-supported-versions"), Some("1.0"), "{version}");
         }
     }
 
