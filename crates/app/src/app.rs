@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::Request;
 
 use crate::cx::{Clock, Randomness};
-use crate::security::CredentialCache;
+use crate::security::{CredentialCache, GrantsCache};
 use crate::web::{self, ApiRoutes};
 use crate::{authorities, start};
 
@@ -98,6 +98,7 @@ pub struct App {
     pub(crate) randomness: Randomness,
     pub(crate) options: Options,
     pub(crate) credentials: CredentialCache,
+    pub(crate) grants: GrantsCache,
     pub(crate) issuers: authorities::IssuerCache,
     routes: OnceLock<[ApiRoutes; 2]>,
 }
@@ -128,6 +129,7 @@ impl App {
             randomness: options.randomness.clone(),
             options,
             credentials: CredentialCache::default(),
+            grants: GrantsCache::default(),
             issuers: authorities::IssuerCache::default(),
             routes: OnceLock::new(),
         });

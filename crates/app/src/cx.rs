@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::security::{Grants, Permission};
+use crate::security::{Grants, Permission, Reach};
 
 /// Where the time comes from.
 #[derive(Clone, Debug, Default)]
@@ -76,17 +76,23 @@ impl Randomness {
 /// Who asks.
 #[derive(Clone, Debug)]
 pub enum Caller {
-    /// A local account that signed in.
-    Account {
-        /// Its id.
-        id: i64,
-        /// Its name, as history and audit show it.
-        name: String,
-        /// What its roles allow.
-        grants: Arc<Grants>,
-    },
+    /// A person or machine that signed in.
+    Identity(Arc<Identity>),
     /// The server itself, with the reason. May do everything.
     System(&'static str),
+}
+
+/// A person or machine that signed in.
+#[derive(Debug)]
+pub struct Identity {
+    /// The local account, where it is one.
+    pub account_id: Option<i64>,
+    /// The name, as history and audit show it.
+    pub name: String,
+    /// The authentication scheme of the provider that vouches for it.
+    pub provider: String,
+    /// What the roles of its claims allow.
+    pub grants: Arc<Grants>,
 }
 
 /// The context of one operation. Cheap to clone.
@@ -153,7 +159,7 @@ impl Cx {
     /// The name that history and audit show.
     pub fn caller_name(&self) -> String {
         match &self.caller {
-            Caller::Account { name, .. } => name.clone(),
+            Caller::Identity(identity) => identity.name.clone(),
             Caller::System(reason) => format!("system: {reason}"),
         }
     }
@@ -171,7 +177,7 @@ impl Cx {
     /// Whether the caller holds `permission` system-wide.
     pub fn may(&self, permission: Permission) -> bool {
         match &self.caller {
-            Caller::Account { grants, .. } => grants.allow(permission),
+            Caller::Identity(identity) => *identity.grants.reach(permission) == Reach::All,
             Caller::System(_) => true,
         }
     }
@@ -179,7 +185,11 @@ impl Cx {
     /// Whether the caller holds the role with this id.
     pub fn holds_role(&self, role_id: i64) -> bool {
         match &self.caller {
-            Caller::Account { grants, .. } => grants.roles().iter().any(|role| role.id == role_id),
+            Caller::Identity(identity) => identity
+                .grants
+                .roles()
+                .iter()
+                .any(|role| role.id == role_id),
             Caller::System(_) => true,
         }
     }
@@ -187,9 +197,10 @@ impl Cx {
     /// Whether the caller holds a role with this name, without regard to case.
     pub fn holds_role_named(&self, name: &str) -> bool {
         match &self.caller {
-            Caller::Account { grants, .. } => {
+            Caller::Identity(identity) => {
                 let wanted = db::fold(name);
-                grants
+                identity
+                    .grants
                     .roles()
                     .iter()
                     .any(|role| db::fold(&role.name) == wanted)
@@ -214,14 +225,19 @@ impl Cx {
         if permissions.iter().any(|permission| self.may(*permission)) {
             return Ok(());
         }
+        Err(self.refused(permissions))
+    }
+
+    /// The refusal of callers who hold none of `permissions`.
+    pub(crate) fn refused(&self, permissions: &[Permission]) -> Error {
         let names: Vec<&str> = permissions
             .iter()
             .map(|permission| permission.entry().display)
             .collect();
-        Err(Error::forbidden(format!(
+        Error::forbidden(format!(
             "User {} does not have any of the required permissions: {}",
             self.caller_name(),
             names.join(", ")
-        )))
+        ))
     }
 }

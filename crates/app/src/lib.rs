@@ -10,6 +10,7 @@ mod certificate_store_containers;
 mod certificate_store_types;
 mod certificate_stores;
 mod certificates;
+mod collections;
 mod cx;
 mod enrollment;
 mod error;
@@ -29,7 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use agents::approve_by_name;
 pub use app::{App, Options, PasswordCost, StartError};
-pub use cx::{Caller, Clock, Cx, Randomness};
+pub use cx::{Caller, Clock, Cx, Identity, Randomness};
 pub use error::{Error, ErrorBody, FailedOperation, Kind, TABLE as ERROR_TABLE};
 pub use start::ADMINISTRATOR_ROLE;
 

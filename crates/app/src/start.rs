@@ -9,6 +9,7 @@ use secrets::Sealed;
 use crate::app::{App, StartError};
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::security::{self, permission_sets};
 
 /// The setting that says which sealing key this database belongs to: a sealed constant.
 pub(crate) const SEAL_CHECK: &str = "seal_check";
@@ -40,6 +41,7 @@ pub(crate) async fn set_up(app: &Arc<App>) -> Result<(), StartError> {
                 settings::Entity::insert(mark)
                     .exec_without_returning(tx)
                     .await?;
+                permission_sets::create_first(tx, &cx).await?;
                 administrator_role(tx, &cx).await?;
                 crate::authorities::create_first(tx, &cx, prepared).await?;
                 crate::templates::create_first(tx, &cx).await?;
@@ -102,15 +104,17 @@ async fn administrator_role(tx: &db::Tx, cx: &Cx) -> Result<(), Error> {
         enabled: ActiveValue::Set(true),
         private: ActiveValue::Set(false),
         immutable: ActiveValue::Set(true),
+        permission_set_id: ActiveValue::Set(permission_sets::GLOBAL),
         created_at: ActiveValue::Set(cx.now()),
     };
     let role = role.insert(tx).await?;
     let all = role_permissions::ActiveModel {
         role_id: ActiveValue::Set(role.id),
         permission: ActiveValue::Set("/".into()),
+        object_id: ActiveValue::Set(0),
     };
     role_permissions::Entity::insert(all)
         .exec_without_returning(tx)
         .await?;
-    Ok(())
+    security::changed(tx).await
 }

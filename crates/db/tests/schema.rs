@@ -90,9 +90,11 @@ async fn kept(db: &Db) -> BTreeMap<String, Columns> {
 db::test_on_both! {
     async fn every_table_is_as_its_entity_says(db: &Db) {
         let mut said = all_said!(db:
-            accounts agent_sessions agents audit_records authorities certificate_contents certificate_history
+            accounts agent_sessions agents audit_records authorities certificate_collections certificate_contents
+            certificate_history
             certificate_keys certificate_metadata certificate_names certificate_requests certificate_stores
-            certificates counters job_history orchestrator_jobs queue_jobs role_accounts role_permissions roles
+            certificates claims collection_favorites counters job_history orchestrator_jobs permission_set_permissions
+            permission_sets queue_jobs role_claims role_permissions roles
             settings store_containers store_entries store_entry_certificates store_types templates
         );
         let mut kept = kept(db).await;

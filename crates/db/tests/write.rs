@@ -129,6 +129,7 @@ db::test_on_both! {
                     let row = permissions::ActiveModel {
                         role_id: Set(7),
                         permission: Set("/".into()),
+                        object_id: Set(0),
                     };
                     permissions::Entity::insert(row).exec_without_returning(tx).await?;
                     Ok::<_, Error>(())

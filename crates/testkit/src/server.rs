@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use app::security::accounts;
+use app::security::claims::{ClaimType, LOCAL_PROVIDER};
+use app::security::{Grant, accounts, permission_sets};
 use app::{App, Clock, Cx, Options, PasswordCost};
 use db::tables;
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
@@ -171,14 +172,10 @@ impl TestServer {
     /// # Panics
     /// When it cannot be created.
     pub async fn role(&self, name: &str, permissions: &[&str]) -> i64 {
-        let permissions: Vec<String> = permissions.iter().map(|path| (*path).to_owned()).collect();
-        for path in &permissions {
-            assert_eq!(
-                app::security::permissions::grant_path(path).as_ref(),
-                Some(path),
-                "there is no such permission"
-            );
-        }
+        let grants: Vec<Grant> = permissions
+            .iter()
+            .map(|path| Grant::parse_path(path).unwrap_or_else(|| panic!("no permission {path:?}")))
+            .collect();
         let (name, now) = (name.to_owned(), self.clock.now());
         let work = self.app.db().write("testkit.role", move |tx| {
             Box::pin(async move {
@@ -191,13 +188,15 @@ impl TestServer {
                     enabled: ActiveValue::Set(true),
                     private: ActiveValue::Set(false),
                     immutable: ActiveValue::Set(false),
+                    permission_set_id: ActiveValue::Set(permission_sets::GLOBAL),
                     created_at: ActiveValue::Set(now),
                 };
                 let role_id = role.insert(tx).await.map_err(db::Error::from)?.id;
-                for permission in permissions {
+                for grant in grants {
                     let row = tables::role_permissions::ActiveModel {
                         role_id: ActiveValue::Set(role_id),
-                        permission: ActiveValue::Set(permission),
+                        permission: ActiveValue::Set(grant.path),
+                        object_id: ActiveValue::Set(grant.object_id.unwrap_or_default()),
                     };
                     tables::role_permissions::Entity::insert(row)
                         .exec_without_returning(tx)
@@ -230,8 +229,20 @@ impl TestServer {
                     .await
                     .map_err(db::Error::from)?
                     .unwrap_or_else(|| panic!("there is no role {role:?}"));
+                let claim = tables::claims::ActiveModel {
+                    id: ActiveValue::NotSet,
+                    claim_type: ActiveValue::Set(ClaimType::User as i32),
+                    value: ActiveValue::Set(account_name.clone()),
+                    value_fold: ActiveValue::Set(db::fold(&account_name)),
+                    provider: ActiveValue::Set(LOCAL_PROVIDER.to_owned()),
+                    provider_fold: ActiveValue::Set(db::fold(LOCAL_PROVIDER)),
+                    description: ActiveValue::Set("An account of a test.".to_owned()),
+                    created_at: ActiveValue::Set(now),
+                };
+                let claim_id = claim.insert(tx).await.map_err(db::Error::from)?.id;
                 let account = tables::accounts::ActiveModel {
                     id: ActiveValue::NotSet,
+                    claim_id: ActiveValue::Set(claim_id),
                     name: ActiveValue::Set(account_name.clone()),
                     name_fold: ActiveValue::Set(db::fold(&account_name)),
                     // The same password, so the same hash does: hashing takes time.
@@ -243,12 +254,12 @@ impl TestServer {
                     created_at: ActiveValue::Set(now),
                     password_changed_at: ActiveValue::Set(now),
                 };
-                let account_id = account.insert(tx).await.map_err(db::Error::from)?.id;
-                let held = tables::role_accounts::ActiveModel {
+                account.insert(tx).await.map_err(db::Error::from)?;
+                let held = tables::role_claims::ActiveModel {
                     role_id: ActiveValue::Set(role.id),
-                    account_id: ActiveValue::Set(account_id),
+                    claim_id: ActiveValue::Set(claim_id),
                 };
-                tables::role_accounts::Entity::insert(held)
+                tables::role_claims::Entity::insert(held)
                     .exec_without_returning(tx)
                     .await
                     .map_err(db::Error::from)?;

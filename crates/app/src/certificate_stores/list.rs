@@ -3,8 +3,8 @@
 use db::tables::{
     agents, certificate_stores, store_containers, store_entry_certificates, store_types,
 };
-use sea_orm::EntityTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, Query as Select, SelectStatement, SimpleExpr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::response::{Form, StoreResponse, shown, shown_all};
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::Permission;
+use crate::security::{Permission, Reach};
 use crate::web::list::{Field, FieldKind, field, field_elsewhere, page};
 use crate::web::{Json, List, Paging, PathId, Query};
 
@@ -137,16 +137,12 @@ pub(super) async fn list(
     Query(paging): Query<Paging>,
     Query(_): Query<RoleCheck>,
 ) -> Result<List<StoreResponse>, Error> {
-    cx.authorize(Permission::StoresRead)?;
-    let (rows, total) = page(
-        &cx,
-        Entity::find(),
-        &paging,
-        FIELDS,
-        "ClientMachine",
-        Column::Id,
-    )
-    .await?;
+    cx.authorize_somewhere(Permission::StoresRead)?;
+    let readable = match cx.reach(Permission::StoresRead) {
+        Reach::All => Entity::find(),
+        Reach::Objects(ids) => Entity::find().filter(Column::ContainerId.is_in(ids)),
+    };
+    let (rows, total) = page(&cx, readable, &paging, FIELDS, "ClientMachine", Column::Id).await?;
     Ok(List {
         items: shown_all(&cx, cx.db().read(), rows).await?,
         total,
@@ -156,8 +152,9 @@ pub(super) async fn list(
 /// One certificate store.
 #[utoipa::path(get, path = "/CertificateStores/{id}", tag = "CertificateStore", params(("id" = Uuid, Path, description = "Its id")), responses((status = 200, body = StoreResponse, description = "It")), extensions(("x-permissions" = json!(["/certificate_stores/read/"]))))]
 pub(super) async fn get(cx: Cx, PathId(id): PathId<Uuid>) -> Result<Json<StoreResponse>, Error> {
-    cx.authorize(Permission::StoresRead)?;
+    cx.authorize_somewhere(Permission::StoresRead)?;
     let store = Entity::find_by_id(id).one(cx.db().read()).await?;
     let store = store.ok_or_else(|| Error::not_found("certificate store", id))?;
+    cx.authorize_store(Permission::StoresRead, store.container_id)?;
     Ok(Json(shown(&cx, cx.db().read(), store, Form::Read).await?))
 }

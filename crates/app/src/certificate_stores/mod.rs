@@ -14,8 +14,8 @@ mod secrets;
 mod targets;
 mod write;
 
-use db::tables::{certificate_stores, store_types};
-use sea_orm::{ConnectionTrait, EntityTrait};
+use db::tables::{certificate_stores, store_entry_certificates, store_types};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QuerySelect};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -44,6 +44,38 @@ pub(crate) fn routes() -> OpenApiRouter {
         .routes(routes!(schedule::schedule))
         .routes(routes!(add::add))
         .routes(routes!(remove::remove))
+}
+
+/// Those of some certificates that are in no store of the container, or, without one, in no store at all. What is in a store is
+/// what its last inventory said, chains included.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn certificates_not_in(
+    connection: &impl ConnectionTrait,
+    certificate_ids: &[i64],
+    container_id: Option<i64>,
+) -> Result<Vec<i64>, Error> {
+    use store_entry_certificates::Column as Link;
+    let store = store_entry_certificates::Entity::belongs_to(certificate_stores::Entity)
+        .from(Link::StoreId)
+        .to(certificate_stores::Column::Id)
+        .into();
+    let mut located = store_entry_certificates::Entity::find()
+        .select_only()
+        .column(Link::CertificateId)
+        .distinct()
+        .join(JoinType::InnerJoin, store)
+        .filter(Link::CertificateId.is_in(certificate_ids.iter().copied()));
+    if let Some(id) = container_id {
+        located = located.filter(certificate_stores::Column::ContainerId.eq(id));
+    }
+    let located: Vec<i64> = located.into_tuple().all(connection).await?;
+    Ok(certificate_ids
+        .iter()
+        .copied()
+        .filter(|id| !located.contains(id))
+        .collect())
 }
 
 /// A store as people know it.

@@ -12,7 +12,7 @@ use super::stored;
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::{Error, Kind};
-use crate::security::Permission;
+use crate::security::{Permission, Through};
 use crate::web::Json;
 
 /// Which certificate, and how it is written. Members of zero or without text count as not given.
@@ -134,8 +134,9 @@ pub(super) async fn download(
     cx: &Cx,
     headers: &HeaderMap,
     request: DownloadRequest,
+    through: Through,
 ) -> Result<Download, Error> {
-    cx.authorize(Permission::CertificatesRead)?;
+    cx.authorize_somewhere(Permission::CertificatesRead)?;
     let format = Format::of(headers)?;
     let with_chain = request.include_chain == Some(true);
     let root_first = root_first(request.chain_order.as_deref())?;
@@ -145,7 +146,16 @@ pub(super) async fn download(
         ));
     }
     let extension = extension(request.file_extension.as_deref(), format)?;
-    let id = identify(cx, &request).await?;
+    let id = match identify(cx, &request).await {
+        Ok(id) => id,
+        // Who may read some only does not learn which others there are.
+        Err(error) if error.kind() == Kind::NotFound && !cx.may(Permission::CertificatesRead) => {
+            return Err(cx.refused(&[Permission::CertificatesRead]));
+        }
+        Err(error) => return Err(error),
+    };
+    cx.authorize_certificate(Permission::CertificatesRead, id, through)
+        .await?;
     let found = stored::load(cx.db().read(), id).await?;
     let (row, leaf) = found.ok_or_else(|| Error::not_found("certificate", id))?;
     let mut certificates = if with_chain {

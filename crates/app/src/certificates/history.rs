@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::Permission;
+use crate::security::{Permission, Through};
 use crate::web::list::FieldKind::{Date as DateField, Folded, Integer};
 use crate::web::list::{Field, field, page};
 use crate::web::{Date, List, Paging};
@@ -51,8 +51,14 @@ const FIELDS: &[Field] = &[
 
 /// # Errors
 /// 403 without the permission; 404 for an unknown certificate; 400 for a bad sort field or page.
-pub(super) async fn of(cx: &Cx, id: i64, paging: &Paging) -> Result<List<OperationOutput>, Error> {
-    cx.authorize(Permission::CertificatesRead)?;
+pub(super) async fn of(
+    cx: &Cx,
+    id: i64,
+    paging: &Paging,
+    through: Through,
+) -> Result<List<OperationOutput>, Error> {
+    cx.authorize_certificate(Permission::CertificatesRead, id, through)
+        .await?;
     if certificates::Entity::find_by_id(id)
         .one(cx.db().read())
         .await?

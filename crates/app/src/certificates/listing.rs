@@ -24,7 +24,7 @@ use super::wire::{
 };
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::Permission;
+use crate::security::{Permission, Through};
 use crate::web::{Date, List, Paging, list};
 
 /// Which certificates a list has, besides its query.
@@ -56,22 +56,26 @@ pub(crate) struct Details {
     pub(super) verbose: Option<i64>,
 }
 
+impl Details {
+    fn through(&self) -> Through {
+        Through::new(self.collection_id, None)
+    }
+}
+
 /// A page of certificates.
 ///
 /// # Errors
-/// 403 without the permission; 400 for a bad query, sort field or page, and for a collection, since there are none.
+/// 403 without the permission, on the collection or on everything; 400 for an unknown collection, a bad query, sort
+/// field or page.
 pub(super) async fn list(
     cx: &Cx,
     paging: &Paging,
     shown: &Shown,
     details: &Details,
 ) -> Result<List<CertificateOutput>, Error> {
-    cx.authorize(Permission::CertificatesRead)?;
-    if let Some(collection) = details.collection_id.filter(|id| *id != 0) {
-        return Err(Error::bad_request(format!(
-            "collectionId: there is no certificate collection {collection}."
-        )));
-    }
+    let through = details.through();
+    cx.authorize_certificate_list(Permission::CertificatesRead, through)
+        .await?;
     let (skip, limit) = paging.window()?;
     let query = paging.query()?;
     let (revoked, expired) = (
@@ -79,6 +83,10 @@ pub(super) async fn list(
         shown.include_expired.unwrap_or(false),
     );
     let mut wanted = list::condition(cx, query.as_ref(), FIELDS)?;
+    if let Through::Collection(id) = through {
+        let inside = crate::collections::condition(cx.db().read(), cx, id).await?;
+        wanted = Condition::all().add(wanted).add(inside);
+    }
     if !revoked {
         wanted = Condition::all()
             .add(wanted)
@@ -93,9 +101,9 @@ pub(super) async fn list(
         .filter(wanted);
     let connection = cx.db().read();
     let total = async {
-        match query {
-            None => counts::total(connection, revoked, expired, cx.now()).await,
-            Some(_) => Ok(ids.clone().count(connection).await?),
+        match (query, through) {
+            (None, Through::System) => counts::total(connection, revoked, expired, cx.now()).await,
+            _ => Ok(ids.clone().count(connection).await?),
         }
     };
     let page = list::sorted(ids.clone(), paging, FIELDS, "Id", certificates::Column::Id)?
@@ -133,7 +141,8 @@ pub(super) async fn one(
     id: i64,
     details: &Details,
 ) -> Result<SingleCertificateOutput, Error> {
-    cx.authorize(Permission::CertificatesRead)?;
+    cx.authorize_certificate(Permission::CertificatesRead, id, details.through())
+        .await?;
     let row = certificates::Entity::find_by_id(id)
         .one(cx.db().read())
         .await?;

@@ -20,12 +20,22 @@ use utoipa_axum::routes;
 
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::security::Through;
 use crate::web::{Body, Json, List, NoContent, Paging, PathId, Query};
 use download::{Download, DownloadOutput, DownloadRequest, FormatHeader};
 use history::OperationOutput;
 use listing::{Details, Shown};
-use owner::{OwnerRequest, Through};
+use owner::{OwnerRequest, ReachedThrough};
 use wire::{CertificateOutput, SingleCertificateOutput};
+
+/// The condition that a query over certificates stands for; an empty one matches everything.
+///
+/// # Errors
+/// 400 with the position of the mistake.
+pub(crate) fn condition(cx: &Cx, query: &str) -> Result<sea_orm::Condition, Error> {
+    let query = crate::web::query_string::parse_query(query)?;
+    crate::web::list::condition(cx, query.as_ref(), fields::FIELDS)
+}
 
 pub(crate) use record::{Origin, record, record_seen};
 pub(crate) use stored::{add_history, chain, load, private_key};
@@ -40,17 +50,19 @@ pub(crate) fn routes() -> OpenApiRouter {
         .routes(routes!(change_owner))
 }
 
-/// A certificate collection, where one is accepted.
+/// The certificate collection through which the caller reaches a certificate.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "PascalCase")]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
-#[expect(
-    dead_code,
-    reason = "accepted, and of no weight before there are collections"
-)]
 struct Collection {
     /// A certificate collection; 0 for none.
     collection_id: Option<i64>,
+}
+
+impl Collection {
+    fn through(&self) -> Through {
+        Through::new(self.collection_id, None)
+    }
 }
 
 /// Certificates of the inventory. Revoked and expired ones are left out unless asked for.
@@ -94,8 +106,9 @@ async fn history_of(
     cx: Cx,
     PathId(id): PathId<i64>,
     Query(paging): Query<Paging>,
+    Query(collection): Query<Collection>,
 ) -> Result<List<OperationOutput>, Error> {
-    history::of(&cx, id, &paging).await
+    history::of(&cx, id, &paging, collection.through()).await
 }
 
 /// A certificate as a file, without its key.
@@ -111,15 +124,16 @@ async fn history_of(
 async fn download_file(
     cx: Cx,
     headers: HeaderMap,
+    Query(collection): Query<Collection>,
     Body(request): Body<DownloadRequest>,
 ) -> Result<Download, Error> {
-    download::download(&cx, &headers, request).await
+    download::download(&cx, &headers, request, collection.through()).await
 }
 
 /// Gives a certificate another owner, or none.
 #[utoipa::path(
     put, path = "/Certificates/{id}/Owner", tag = "Certificate",
-    params(("id" = i64, Path, description = "Id of the certificate"), Through),
+    params(("id" = i64, Path, description = "Id of the certificate"), ReachedThrough),
     request_body = OwnerRequest,
     responses((status = 204, description = "It has the owner asked for")),
     extensions(("x-permissions" = json!(["/certificates/collections/change_owner/"])))
@@ -127,9 +141,9 @@ async fn download_file(
 async fn change_owner(
     cx: Cx,
     PathId(id): PathId<i64>,
-    Query(_): Query<Through>,
+    Query(through): Query<ReachedThrough>,
     Body(request): Body<OwnerRequest>,
 ) -> Result<NoContent, Error> {
-    owner::change(&cx, id, request).await?;
+    owner::change(&cx, id, through.into(), request).await?;
     Ok(NoContent)
 }

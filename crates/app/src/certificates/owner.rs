@@ -10,7 +10,7 @@ use super::stored;
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::{Permission, role_by_id, role_by_name};
+use crate::security::{Permission, Through, role_by_id, role_by_name};
 use crate::web::Maybe;
 
 /// The new owner: one of the two members. `null`, or a name without text, clears the owner.
@@ -28,19 +28,21 @@ pub(crate) struct OwnerRequest {
     new_role_name: Maybe<String>,
 }
 
-/// Through what the caller reaches the certificate. Until there are collections, system-wide rights alone count.
+/// Through what the caller reaches the certificate. A collection wins over a container.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "PascalCase")]
 #[into_params(parameter_in = Query, rename_all = "PascalCase")]
-#[expect(
-    dead_code,
-    reason = "accepted, and of no weight before there are collections and rights on containers"
-)]
-pub(crate) struct Through {
+pub(crate) struct ReachedThrough {
     /// A certificate collection; 0 for none.
     collection_id: Option<i64>,
     /// A container of certificate stores; 0 for none.
     container_id: Option<i64>,
+}
+
+impl From<ReachedThrough> for Through {
+    fn from(given: ReachedThrough) -> Self {
+        Self::new(given.collection_id, given.container_id)
+    }
 }
 
 /// What a request asks for.
@@ -82,8 +84,14 @@ impl TryFrom<OwnerRequest> for Wanted {
 /// # Errors
 /// 403 without the permission; 404 for an unknown certificate; 400 for both or neither member, and for a role that is unknown
 /// or not enabled.
-pub(super) async fn change(cx: &Cx, id: i64, request: OwnerRequest) -> Result<(), Error> {
-    cx.authorize(Permission::CertificatesChangeOwner)?;
+pub(super) async fn change(
+    cx: &Cx,
+    id: i64,
+    through: Through,
+    request: OwnerRequest,
+) -> Result<(), Error> {
+    cx.authorize_certificate(Permission::CertificatesChangeOwner, id, through)
+        .await?;
     let wanted = Wanted::try_from(request)?;
     let cx = cx.clone();
     cx.db()

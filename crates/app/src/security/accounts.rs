@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use db::tables::{accounts, role_accounts};
+use db::tables::{accounts, role_claims};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
 };
 
-use super::{passwords, roles};
+use super::{changed, claims, passwords, roles};
 use crate::app::App;
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
@@ -46,8 +46,10 @@ pub async fn create(
                     "An account named {name:?} already exists."
                 )));
             }
+            let claim_id = claims::of_new_account(tx, &name, cx.now()).await?;
             let row = accounts::ActiveModel {
                 id: ActiveValue::NotSet,
+                claim_id: ActiveValue::Set(claim_id),
                 name: ActiveValue::Set(name.clone()),
                 name_fold: ActiveValue::Set(db::fold(&name)),
                 password_hash: ActiveValue::Set(password_hash),
@@ -64,11 +66,11 @@ pub async fn create(
                 let role = role.ok_or_else(|| {
                     Error::bad_request(format!("There is no role {role_name:?}."))
                 })?;
-                let held = role_accounts::ActiveModel {
+                let held = role_claims::ActiveModel {
                     role_id: ActiveValue::Set(role.id),
-                    account_id: ActiveValue::Set(account_id),
+                    claim_id: ActiveValue::Set(claim_id),
                 };
-                role_accounts::Entity::insert(held)
+                role_claims::Entity::insert(held)
                     .exec_without_returning(tx)
                     .await?;
             }
@@ -80,6 +82,7 @@ pub async fn create(
             )
             .after(serde_json::json!({ "Name": name, "Roles": role_names }));
             audit::record(tx, &cx, entry).await?;
+            changed(tx).await?;
             Ok(account_id)
         })
     })

@@ -1,16 +1,20 @@
 //! Who may do what: the table of permissions, the decision, sign-in, accounts and roles.
 
 pub mod accounts;
+pub mod claims;
 mod decide;
 mod passwords;
+pub mod permission_sets;
 pub mod permissions;
 mod roles;
+mod scopes;
 mod sign_in;
 
-pub use decide::{Allowed, Grants, HeldRole};
-pub use permissions::Permission;
+pub use decide::{Allowed, Grants, HeldRole, Look, Reach, Target};
+pub use permissions::{Grant, Per, Permission};
 pub(crate) use roles::{role_by_id, role_by_name};
-pub(crate) use sign_in::{CredentialCache, sign_in};
+pub(crate) use scopes::Through;
+pub(crate) use sign_in::{CredentialCache, GrantsCache, changed, sign_in};
 
 use utoipa_axum::router::OpenApiRouter;
 

@@ -173,7 +173,7 @@ async fn api(
         .extensions()
         .get::<PeerAddress>()
         .map(|peer| peer.0.ip());
-    let account = security::sign_in(app, request.headers(), address).await?;
+    let identity = security::sign_in(app, request.headers(), address).await?;
     let (first, second) = (
         path::find(&app.routes(1).templates, below),
         path::find(&app.routes(2).templates, below),
@@ -200,11 +200,7 @@ async fn api(
     });
     let mut response = match found {
         Ok((routes, path)) => {
-            let caller = Caller::Account {
-                id: account.id,
-                name: account.name,
-                grants: account.grants,
-            };
+            let caller = Caller::Identity(Arc::new(identity));
             let cx = Cx::new(Arc::clone(app), caller, correlation_id, address);
             handle(routes, &path, cx, request).await?
         }

@@ -2,8 +2,20 @@
 
 /// One statement each, with `{id}`, `{guid}`, `{bytes}` and `{i64}` for the types that the two databases name differently.
 pub(super) const STATEMENTS: &[&str] = &[
+    r"CREATE TABLE claims (
+        id {id},
+        claim_type INTEGER NOT NULL,
+        value TEXT NOT NULL,
+        value_fold TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        provider_fold TEXT NOT NULL,
+        description TEXT NOT NULL,
+        created_at {i64} NOT NULL,
+        UNIQUE (value_fold, claim_type, provider_fold)
+    )",
     r"CREATE TABLE accounts (
         id {id},
+        claim_id {i64} NOT NULL UNIQUE REFERENCES claims (id),
         name TEXT NOT NULL,
         name_fold TEXT NOT NULL UNIQUE,
         password_hash TEXT NOT NULL,
@@ -14,8 +26,22 @@ pub(super) const STATEMENTS: &[&str] = &[
         created_at {i64} NOT NULL,
         password_changed_at {i64} NOT NULL
     )",
+    r"CREATE TABLE permission_sets (
+        id {guid} NOT NULL,
+        name TEXT NOT NULL,
+        name_fold TEXT NOT NULL UNIQUE,
+        created_at {i64} NOT NULL,
+        PRIMARY KEY (id)
+    )",
+    r"CREATE TABLE permission_set_permissions (
+        permission_set_id {guid} NOT NULL REFERENCES permission_sets (id) ON DELETE CASCADE,
+        permission TEXT NOT NULL,
+        object_id {i64} NOT NULL,
+        PRIMARY KEY (permission_set_id, permission, object_id)
+    )",
     r"CREATE TABLE roles (
         id {id},
+        permission_set_id {guid} NOT NULL REFERENCES permission_sets (id),
         name TEXT NOT NULL,
         name_fold TEXT NOT NULL UNIQUE,
         description TEXT NOT NULL,
@@ -28,14 +54,17 @@ pub(super) const STATEMENTS: &[&str] = &[
     r"CREATE TABLE role_permissions (
         role_id {i64} NOT NULL REFERENCES roles (id) ON DELETE CASCADE,
         permission TEXT NOT NULL,
-        PRIMARY KEY (role_id, permission)
+        object_id {i64} NOT NULL,
+        PRIMARY KEY (role_id, permission, object_id)
     )",
-    r"CREATE TABLE role_accounts (
+    r"CREATE INDEX role_permissions_object_id ON role_permissions (object_id, permission)",
+    r"CREATE TABLE role_claims (
         role_id {i64} NOT NULL REFERENCES roles (id) ON DELETE CASCADE,
-        account_id {i64} NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-        PRIMARY KEY (role_id, account_id)
+        claim_id {i64} NOT NULL REFERENCES claims (id) ON DELETE CASCADE,
+        PRIMARY KEY (role_id, claim_id)
     )",
-    r"CREATE INDEX role_accounts_account_id ON role_accounts (account_id)",
+    r"CREATE INDEX role_claims_claim_id ON role_claims (claim_id)",
+    r"CREATE INDEX roles_permission_set_id ON roles (permission_set_id)",
     r"CREATE TABLE audit_records (
         id {id},
         at {i64} NOT NULL,

@@ -2,6 +2,7 @@
 //! They never scan data, so a server starts as fast on ten million certificates as on none.
 
 mod m0001_first;
+mod m0002_collections;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -16,10 +17,16 @@ struct Migration {
     statements: &'static [&'static str],
 }
 
-const ALL: &[Migration] = &[Migration {
-    name: "0001_first",
-    statements: m0001_first::STATEMENTS,
-}];
+const ALL: &[Migration] = &[
+    Migration {
+        name: "0001_first",
+        statements: m0001_first::STATEMENTS,
+    },
+    Migration {
+        name: "0002_collections",
+        statements: m0002_collections::STATEMENTS,
+    },
+];
 
 /// Any number that other users of the same PostgreSQL server are unlikely to lock: "chancery" folded to 64 bits.
 const POSTGRES_LOCK: i64 = 0x6368_616e_6365_7279;

@@ -9,6 +9,8 @@ pub struct Model {
     /// Id.
     #[sea_orm(primary_key)]
     pub id: i64,
+    /// The claim that stands for the account: it holds the roles.
+    pub claim_id: i64,
     /// As it was given.
     pub name: String,
     /// Folded, how it is found.

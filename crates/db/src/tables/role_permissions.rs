@@ -1,4 +1,4 @@
-//! What a role may do, system-wide: version 2 permission paths.
+//! What a role grants: version 2 permission paths, for the whole system or for one object.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,6 +12,9 @@ pub struct Model {
     /// For example `/certificate_stores/schedule/`.
     #[sea_orm(primary_key, auto_increment = false)]
     pub permission: String,
+    /// The collection, container or PAM provider, by the kind of the path; 0 for the whole system.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub object_id: i64,
 }
 
 /// No relations are declared: slices join where they need to.

@@ -9,6 +9,8 @@ pub struct Model {
     /// Id.
     #[sea_orm(primary_key)]
     pub id: i64,
+    /// The set whose permissions the role may hold.
+    pub permission_set_id: Uuid,
     /// Name.
     pub name: String,
     /// Name fold.

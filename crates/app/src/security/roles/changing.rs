@@ -1,19 +1,20 @@
 //! Roles, changed: created, replaced, deleted.
 
-use db::tables::{accounts, certificates, role_accounts, role_permissions, roles};
+use db::tables::{accounts, certificates, role_claims, role_permissions, roles};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::reading::{self, names};
-use super::wire::{GLOBAL_PERMISSION_SET, IdentityInput, RoleCreation, RoleOutput, RoleUpdate};
+use super::reading;
+use super::wire::{IdentityInput, RoleCreation, RoleOutput, RoleUpdate};
 use super::{role_by_id, role_by_name};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::{Permission, permissions};
+use crate::security::permission_sets::GLOBAL as GLOBAL_PERMISSION_SET;
+use crate::security::{Grant, Permission, changed, permissions};
 
 /// Characters of a role's name at most.
 const NAME_MAX: usize = 256;
@@ -43,6 +44,7 @@ pub(super) async fn create(cx: &Cx, request: RoleCreation) -> Result<RoleOutput,
                     enabled: ActiveValue::Set(request.enabled.unwrap_or(true)),
                     private: ActiveValue::Set(request.private.unwrap_or(false)),
                     immutable: ActiveValue::Set(false),
+                    permission_set_id: ActiveValue::Set(GLOBAL_PERMISSION_SET),
                     created_at: ActiveValue::Set(cx.now()),
                 };
                 let row = row.insert(tx).await?;
@@ -57,6 +59,7 @@ pub(super) async fn create(cx: &Cx, request: RoleCreation) -> Result<RoleOutput,
                 )
                 .after(record(&output));
                 audit::record(tx, &cx, entry).await?;
+                changed(tx).await?;
                 Ok(output)
             })
         })
@@ -126,6 +129,7 @@ pub(super) async fn replace(cx: &Cx, request: RoleUpdate) -> Result<RoleOutput, 
                 .before(record(&before))
                 .after(record(&output));
                 audit::record(tx, &cx, entry).await?;
+                changed(tx).await?;
                 Ok(output)
             })
         })
@@ -163,7 +167,8 @@ pub(super) async fn delete(cx: &Cx, id: i64) -> Result<(), Error> {
                 roles::Entity::delete_by_id(id).exec(tx).await?;
                 let entry = Entry::new(Operation::Deleted, Category::SecurityRole, &name, format!("Security role {name} was deleted."))
                     .before(record(&before));
-                audit::record(tx, &cx, entry).await
+                audit::record(tx, &cx, entry).await?;
+                changed(tx).await
             })
         })
         .await
@@ -218,7 +223,7 @@ fn check_immutable(
     before: &RoleOutput,
     request: &RoleUpdate,
     name: &str,
-    paths: Option<&[String]>,
+    paths: Option<&[Grant]>,
 ) -> Result<(), Error> {
     let mut changed = Vec::new();
     let mut same = |member: &str, same: bool| {
@@ -242,7 +247,7 @@ fn check_immutable(
     );
     same(
         "Permissions",
-        paths.is_none_or(|paths| names(paths) == before.permissions),
+        paths.is_none_or(|paths| permissions::legacy_names(paths) == before.permissions),
     );
     if changed.is_empty() {
         return Ok(());
@@ -256,14 +261,15 @@ fn check_immutable(
 }
 
 /// The paths to store, each once, without those that a shorter one covers.
-fn checked_permissions(given: Vec<String>) -> Result<Vec<String>, Error> {
+fn checked_permissions(given: Vec<String>) -> Result<Vec<Grant>, Error> {
     let mut paths = Vec::new();
     let mut unknown = Vec::new();
     for text in given {
-        match permissions::grant_path(&text) {
-            Some(path) => paths.push(path),
-            None => unknown.push(format!("Permissions: there is no permission {text:?}.")),
+        let grants = Grant::parse(&text);
+        if grants.is_empty() {
+            unknown.push(format!("Permissions: there is no permission {text:?}."));
         }
+        paths.extend(grants);
     }
     match unknown.as_slice() {
         [] => {}
@@ -275,14 +281,7 @@ fn checked_permissions(given: Vec<String>) -> Result<Vec<String>, Error> {
             ));
         }
     }
-    paths.sort();
-    paths.dedup();
-    let all = paths.clone();
-    paths.retain(|path| {
-        !all.iter()
-            .any(|shorter| shorter != path && path.starts_with(shorter.as_str()))
-    });
-    Ok(paths)
+    Ok(permissions::distinct(paths))
 }
 
 /// The accounts that a request names, each once.
@@ -341,15 +340,16 @@ async fn account(tx: &db::Tx, name: &str) -> Result<Option<accounts::Model>, Err
         .max_by_key(|account| account.name_fold == whole))
 }
 
-async fn replace_permissions(tx: &db::Tx, role_id: i64, paths: &[String]) -> Result<(), Error> {
+async fn replace_permissions(tx: &db::Tx, role_id: i64, grants: &[Grant]) -> Result<(), Error> {
     role_permissions::Entity::delete_many()
         .filter(role_permissions::Column::RoleId.eq(role_id))
         .exec(tx)
         .await?;
-    for path in paths {
+    for grant in grants {
         let row = role_permissions::ActiveModel {
             role_id: ActiveValue::Set(role_id),
-            permission: ActiveValue::Set(path.clone()),
+            permission: ActiveValue::Set(grant.path.clone()),
+            object_id: ActiveValue::Set(grant.object_id.unwrap_or_default()),
         };
         role_permissions::Entity::insert(row)
             .exec_without_returning(tx)
@@ -363,16 +363,16 @@ async fn replace_holders(
     role_id: i64,
     holders: &[accounts::Model],
 ) -> Result<(), Error> {
-    role_accounts::Entity::delete_many()
-        .filter(role_accounts::Column::RoleId.eq(role_id))
+    role_claims::Entity::delete_many()
+        .filter(role_claims::Column::RoleId.eq(role_id))
         .exec(tx)
         .await?;
     for account in holders {
-        let row = role_accounts::ActiveModel {
+        let row = role_claims::ActiveModel {
             role_id: ActiveValue::Set(role_id),
-            account_id: ActiveValue::Set(account.id),
+            claim_id: ActiveValue::Set(account.claim_id),
         };
-        role_accounts::Entity::insert(row)
+        role_claims::Entity::insert(row)
             .exec_without_returning(tx)
             .await?;
     }
@@ -394,7 +394,7 @@ mod tests {
         let paths = checked_permissions(given.map(str::to_owned).to_vec()).unwrap();
         assert_eq!(
             paths,
-            ["/certificate_stores/", "/certificates/collections/read/"]
+            ["/certificate_stores/", "/certificates/collections/read/"].map(Grant::system)
         );
         let refused = checked_permissions(vec!["No:Such".into(), "/nothing/".into()]).unwrap_err();
         assert!(

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use db::tables::{accounts, role_accounts, role_permissions, roles};
+use db::tables::{accounts, role_claims, role_permissions, roles};
 use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use super::wire::{GLOBAL_PERMISSION_SET, IdentityOutput, RoleOutput};
+use super::wire::{IdentityOutput, RoleOutput};
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::Permission;
 use crate::security::permissions;
+use crate::security::{Grant, Permission};
 use crate::web::list::FieldKind::{Boolean, Folded, Integer};
 use crate::web::list::{Field, field, page};
 use crate::web::{List, Paging};
@@ -81,33 +81,36 @@ async fn outputs(
         return Ok(Vec::new());
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let mut paths: HashMap<i64, Vec<String>> = HashMap::new();
+    let mut grants: HashMap<i64, Vec<Grant>> = HashMap::new();
     let granted = role_permissions::Entity::find()
         .filter(role_permissions::Column::RoleId.is_in(ids.iter().copied()))
         .all(connection)
         .await?;
     for row in granted {
-        paths.entry(row.role_id).or_default().push(row.permission);
+        grants.entry(row.role_id).or_default().push(Grant {
+            path: row.permission,
+            object_id: (row.object_id != 0).then_some(row.object_id),
+        });
     }
-    let holders = role_accounts::Entity::find()
-        .filter(role_accounts::Column::RoleId.is_in(ids))
-        .order_by_asc(role_accounts::Column::AccountId)
+    let holders = role_claims::Entity::find()
+        .filter(role_claims::Column::RoleId.is_in(ids))
+        .order_by_asc(role_claims::Column::ClaimId)
         .all(connection)
         .await?;
-    let mut account_ids: Vec<i64> = holders.iter().map(|holder| holder.account_id).collect();
-    account_ids.sort_unstable();
-    account_ids.dedup();
+    let mut claim_ids: Vec<i64> = holders.iter().map(|holder| holder.claim_id).collect();
+    claim_ids.sort_unstable();
+    claim_ids.dedup();
     let known = accounts::Entity::find()
-        .filter(accounts::Column::Id.is_in(account_ids))
+        .filter(accounts::Column::ClaimId.is_in(claim_ids))
         .all(connection)
         .await?;
     let known: HashMap<i64, accounts::Model> = known
         .into_iter()
-        .map(|account| (account.id, account))
+        .map(|account| (account.claim_id, account))
         .collect();
     let mut identities: HashMap<i64, Vec<IdentityOutput>> = HashMap::new();
     for holder in holders {
-        if let Some(account) = known.get(&holder.account_id) {
+        if let Some(account) = known.get(&holder.claim_id) {
             identities
                 .entry(holder.role_id)
                 .or_default()
@@ -124,7 +127,7 @@ async fn outputs(
     Ok(rows
         .into_iter()
         .map(|row| RoleOutput {
-            permissions: names(&paths.remove(&row.id).unwrap_or_default()),
+            permissions: permissions::legacy_names(&grants.remove(&row.id).unwrap_or_default()),
             identities: identities.remove(&row.id).unwrap_or_default(),
             id: row.id,
             name: row.name,
@@ -133,19 +136,7 @@ async fn outputs(
             immutable: row.immutable,
             valid: true,
             private: row.private,
-            permission_set_id: GLOBAL_PERMISSION_SET,
+            permission_set_id: row.permission_set_id,
         })
         .collect())
-}
-
-/// The version 1 names of what some paths grant, each once, in the order of the table.
-pub(super) fn names(paths: &[String]) -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = Vec::new();
-    for row in permissions::TABLE {
-        let granted = paths.iter().any(|path| row.path.starts_with(path.as_str()));
-        if granted && !names.contains(&row.legacy) {
-            names.push(row.legacy);
-        }
-    }
-    names
 }

@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use uuid::{Uuid, uuid};
-
-/// The one permission set there is. Every role is in it; clients know it by this id.
-pub(super) const GLOBAL_PERMISSION_SET: Uuid = uuid!("099c05f0-deba-4562-a5b1-f491e19c0749");
+use uuid::Uuid;
 
 /// A security role.
 #[derive(Debug, Serialize, ToSchema)]

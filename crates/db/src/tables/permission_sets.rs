@@ -1,17 +1,20 @@
-//! Which accounts hold a role.
+//! Permission sets: what the roles in them may hold at most.
 
 use sea_orm::entity::prelude::*;
 
-/// A row of `role_accounts`.
+/// A row of `permission_sets`.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "role_accounts")]
+#[sea_orm(table_name = "permission_sets")]
 pub struct Model {
-    /// Role id.
+    /// Id.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub role_id: i64,
-    /// Account id.
-    #[sea_orm(primary_key, auto_increment = false)]
-    pub account_id: i64,
+    pub id: Uuid,
+    /// Name.
+    pub name: String,
+    /// Name fold.
+    pub name_fold: String,
+    /// Epoch milliseconds.
+    pub created_at: i64,
 }
 
 /// No relations are declared: slices join where they need to.

@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex};
 use aws_lc_rs::hmac;
 use axum::http::{HeaderMap, header};
 use base64::Engine;
-use db::tables::{accounts, role_accounts, role_permissions, roles};
+use db::tables::accounts;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, FromQueryResult, IntoActiveModel,
+    QueryFilter, QuerySelect,
 };
 
-use super::decide::{Grants, HeldRole};
-use super::passwords;
 use crate::app::App;
+use crate::cx::Identity;
 use crate::error::{Error, Kind};
+use crate::security::claims::LOCAL_PROVIDER;
+use crate::security::passwords;
 
 /// Wrong passwords in a row before an account is locked.
 const FAILURES_BEFORE_LOCK: i64 = 5;
@@ -27,14 +29,6 @@ const LONGEST_LOCK_MS: i64 = 60 * 60 * 1000;
 const REMEMBERED_MS: i64 = 60_000;
 /// Passwords remembered at most.
 const REMEMBERED_MAX: usize = 10_000;
-
-/// An account that signed in.
-#[derive(Debug)]
-pub(crate) struct SignedIn {
-    pub(crate) id: i64,
-    pub(crate) name: String,
-    pub(crate) grants: Arc<Grants>,
-}
 
 /// Passwords verified a moment ago, as keyed hashes bound to the stored hash, so that a changed password counts at once.
 pub(crate) struct CredentialCache {
@@ -89,13 +83,13 @@ impl CredentialCache {
 ///
 /// # Errors
 /// 401 without saying which of name and password is wrong.
-pub(crate) async fn sign_in(
+pub(super) async fn sign_in(
     app: &Arc<App>,
     headers: &HeaderMap,
     address: Option<IpAddr>,
-) -> Result<SignedIn, Error> {
+) -> Result<Identity, Error> {
     let (name, password) = credentials(headers)?;
-    let account = find(app, &name).await?;
+    let (account, generation) = find(app, &name).await?;
     let refused = || Error::new(Kind::Unauthenticated, "The name or the password is wrong.");
     let Some(account) = account else {
         // As much work as for an account that exists, so that the time tells nothing.
@@ -129,10 +123,11 @@ pub(crate) async fn sign_in(
             "The account is disabled.",
         ));
     }
-    let grants = Arc::new(grants(app, account.id).await?);
-    Ok(SignedIn {
-        id: account.id,
+    let grants = super::grants::of(app, &[account.claim_id], generation).await?;
+    Ok(Identity {
+        account_id: Some(account.id),
         name: account.name,
+        provider: LOCAL_PROVIDER.to_owned(),
         grants,
     })
 }
@@ -162,8 +157,16 @@ fn credentials(headers: &HeaderMap) -> Result<(String, String), Error> {
     Ok((name.to_owned(), password.to_owned()))
 }
 
+/// An account, and the generation of what is granted, so that one query does for both.
+#[derive(FromQueryResult)]
+struct Found {
+    #[sea_orm(nested)]
+    account: accounts::Model,
+    generation: Option<i64>,
+}
+
 /// The account of a name in any of its forms. The whole name comes first, since an account may be called `a@b`.
-async fn find(app: &App, name: &str) -> Result<Option<accounts::Model>, Error> {
+async fn find(app: &App, name: &str) -> Result<(Option<accounts::Model>, i64), Error> {
     let whole = db::fold(name);
     let short = whole
         .rsplit('\\')
@@ -173,56 +176,17 @@ async fn find(app: &App, name: &str) -> Result<Option<accounts::Model>, Error> {
         .to_owned();
     let wanted = [whole.clone(), short];
     let found = accounts::Entity::find()
+        .expr_as(super::grants::generation_query(), "generation")
         .filter(accounts::Column::NameFold.is_in(wanted))
+        .into_model::<Found>()
         .all(app.db.read())
         .await?;
-    Ok(found
+    let best = found
         .into_iter()
-        .max_by_key(|account| account.name_fold == whole))
-}
-
-/// What the roles of an account grant. Read for every request, so that a change counts at once.
-pub(crate) async fn grants(app: &App, account_id: i64) -> Result<Grants, Error> {
-    let held = roles::Entity::find()
-        .join_by(account_id)
-        .all(app.db.read())
-        .await?;
-    let ids: Vec<i64> = held.iter().map(|role| role.id).collect();
-    let mut paths: HashMap<i64, Vec<String>> = HashMap::new();
-    if !ids.is_empty() {
-        let rows = role_permissions::Entity::find()
-            .filter(role_permissions::Column::RoleId.is_in(ids))
-            .all(app.db.read())
-            .await?;
-        for row in rows {
-            paths.entry(row.role_id).or_default().push(row.permission);
-        }
-    }
-    let held = held.into_iter().map(|role| HeldRole {
-        id: role.id,
-        name: role.name,
-        grants: if role.enabled {
-            paths.remove(&role.id).unwrap_or_default()
-        } else {
-            Vec::new()
-        },
-    });
-    Ok(Grants::new(held.collect()))
-}
-
-trait HeldBy {
-    fn join_by(self, account_id: i64) -> Self;
-}
-
-impl HeldBy for sea_orm::Select<roles::Entity> {
-    fn join_by(self, account_id: i64) -> Self {
-        let held = sea_orm::sea_query::Query::select()
-            .column(role_accounts::Column::RoleId)
-            .from(role_accounts::Entity)
-            .and_where(role_accounts::Column::AccountId.eq(account_id))
-            .to_owned();
-        self.filter(roles::Column::Id.in_subquery(held))
-    }
+        .max_by_key(|found| found.account.name_fold == whole);
+    Ok(best.map_or((None, 0), |found| {
+        (Some(found.account), found.generation.unwrap_or_default())
+    }))
 }
 
 async fn count_failure(app: &App, account_id: i64, now: i64) -> Result<(), Error> {
