@@ -13,6 +13,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("agent-protocol", &[]),
     ("secrets", &["pki"]),
     ("db", &[]),
+    ("egress", &[]),
     ("jobs", &["db"]),
     ("ca", &["pki", "secrets"]),
     ("stores", &["pki", "secrets"]),
@@ -25,6 +26,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "agent-protocol",
             "secrets",
             "db",
+            "egress",
             "jobs",
             "ca",
             "stores",
@@ -38,6 +40,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "agent-protocol",
             "secrets",
             "db",
+            "egress",
             "jobs",
             "ca",
             "stores",
@@ -53,6 +56,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "agent-protocol",
             "secrets",
             "db",
+            "egress",
             "jobs",
             "ca",
             "stores",
@@ -69,6 +73,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "agent-protocol",
             "secrets",
             "db",
+            "egress",
             "jobs",
             "ca",
             "stores",
@@ -83,7 +88,21 @@ const KEPT: &[(&str, &[&str])] = &[
     ("utoipa", &["app", "chancery"]),
     ("sea-orm", &["db", "jobs", "app", "testkit"]),
     ("sqlx", &["db", "jobs", "testkit"]),
+    // A server that connects to where somebody tells it to does so through `egress`, which guards the way. The others
+    // are clients of a server that their operator names: the agent, the quickstart (in `chancery`), the benchmarks.
+    ("reqwest", &["egress", "agent", "chancery", "bench"]),
+    ("hyper-rustls", &[]),
 ];
+/// Folders of crates in [`KEPT`] that may use a library where the rest of their crate may not: `chancery` is a client in
+/// the quickstart alone, its `serve` is the server.
+const KEPT_IN: &[(&str, &str, &[&str])] = &[(
+    "reqwest",
+    "crates/chancery/src/",
+    &[
+        "crates/chancery/src/quickstart/",
+        "crates/chancery/src/listener/tests.rs",
+    ],
+)];
 /// Lines of a file; above, its head (the `//!` lines) says why with [`LONG`].
 const LINES_MAX: usize = 500;
 /// The same for files of tests, whose length follows that of the interface: they mirror its URLs.
@@ -213,6 +232,16 @@ fn lines(wrong: &mut Vec<String>) -> Result<()> {
                 wrong.push(format!(
                     "{shown}:1: {count} lines; cut it, or say why in the head (`//! … {LONG} …`)"
                 ));
+            }
+            for (library, inside, places) in KEPT_IN {
+                let named = text.contains(&format!("{library}::"));
+                let kept = places.iter().any(|place| shown.starts_with(place));
+                if named && shown.starts_with(inside) && !kept {
+                    wrong.push(format!(
+                        "{shown}: must not use {library}, which is for {}",
+                        places.join(", ")
+                    ));
+                }
             }
             for (number, line) in (1..).zip(text.lines()) {
                 let code = line.split("//").next().unwrap_or_default();

@@ -40,6 +40,8 @@ pub struct Options {
     pub password_cost: PasswordCost,
     /// How long a claimed agent job may stay silent, in milliseconds.
     pub job_lease_ms: i64,
+    /// Where this server may connect to, and how long that may take.
+    pub egress: egress::Policy,
 }
 
 /// Cost of a password hash.
@@ -69,6 +71,7 @@ impl Options {
             agent_body_limit: 64 * 1024 * 1024,
             password_cost: PasswordCost::default(),
             job_lease_ms: 10 * 60 * 1000,
+            egress: egress::Policy::default(),
         }
     }
 }
@@ -100,6 +103,7 @@ pub struct App {
     pub(crate) credentials: CredentialCache,
     pub(crate) grants: GrantsCache,
     pub(crate) issuers: authorities::IssuerCache,
+    pub(crate) egress: egress::Client,
     routes: OnceLock<[ApiRoutes; 2]>,
 }
 
@@ -122,6 +126,7 @@ impl App {
             &mut options.keyring,
             secrets::KeyRing::generate().map_err(crate::Error::from)?,
         );
+        let egress = egress::Client::new(options.egress.clone());
         let app = Arc::new(Self {
             db,
             keyring: RwLock::new(Arc::new(keyring)),
@@ -131,6 +136,7 @@ impl App {
             credentials: CredentialCache::default(),
             grants: GrantsCache::default(),
             issuers: authorities::IssuerCache::default(),
+            egress,
             routes: OnceLock::new(),
         });
         start::set_up(&app).await?;

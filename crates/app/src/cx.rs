@@ -141,6 +141,11 @@ impl Cx {
         &self.app.db
     }
 
+    /// The one way out to the network.
+    pub fn egress(&self) -> &egress::Client {
+        &self.app.egress
+    }
+
     /// Now, in epoch milliseconds.
     pub fn now(&self) -> i64 {
         self.app.clock.now()

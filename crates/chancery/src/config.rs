@@ -49,6 +49,10 @@ pub struct Config {
     pub header_timeout: Duration,
     /// Limit of a request as a whole.
     pub request_timeout: Duration,
+    /// What this server may connect to beyond the public internet.
+    pub egress_allow: egress::Allow,
+    /// Limit of a request to another server.
+    pub egress_timeout: Duration,
     /// What requests under way get at the end.
     pub shutdown_grace: Duration,
     /// Variables `CHANCERY_…` that mean nothing to us; worth a warning, not an error, because container platforms
@@ -242,6 +246,12 @@ impl Config {
             Some((text, origin)) => Some(checked_address(&text).map_err(|p| invalid(origin, &p))?),
             None => None,
         };
+        let egress_allow = match layers.list("egress_allow")? {
+            Some((members, origin)) => {
+                egress::Allow::parse(members).map_err(|p| invalid(origin, &p.to_string()))?
+            }
+            None => egress::Allow::default(),
+        };
         let log_format = match layers.text("log_format")? {
             Some((word, _)) if word == "json" => LogFormat::Json,
             _ => LogFormat::Text,
@@ -270,6 +280,8 @@ impl Config {
             handshake_timeout: layers.seconds("handshake_timeout_seconds")?,
             header_timeout: layers.seconds("header_timeout_seconds")?,
             request_timeout: layers.seconds("request_timeout_seconds")?,
+            egress_allow,
+            egress_timeout: layers.seconds("egress_timeout_seconds")?,
             shutdown_grace: layers.seconds("shutdown_grace_seconds")?,
             unknown_variables: layers.unknown_variables,
         })

@@ -210,6 +210,11 @@ pub(crate) fn options(
         agents_prefix: config.agents_prefix.clone(),
         body_limit: config.max_body_bytes,
         agent_body_limit: config.max_agent_body_bytes,
+        egress: egress::Policy {
+            allow: config.egress_allow.clone(),
+            time: config.egress_timeout,
+            ..egress::Policy::default()
+        },
         ..app::Options::new(
             config.database_url.expose_secret().to_owned(),
             config.data_dir.clone(),

@@ -163,6 +163,21 @@ pub const SETTINGS: &[Setting] = &[
         help: "How long a request may take as a whole; after that it is answered with 503.",
     },
     Setting {
+        name: "egress_allow",
+        kind: Kind::List,
+        default: "the public internet only",
+        help: "Private hosts and networks this server may connect to (identity providers, CRL and OCSP addresses, \
+               webhooks, certificate authorities): `10.20.0.0/16`, `fd00::/8`, `idp.example.org`, \
+               `*.corp.example`, each also with a port, as in `10.20.3.4:8443` or `[fd00::/8]:443`. A name never \
+               opens link-local addresses.",
+    },
+    Setting {
+        name: "egress_timeout_seconds",
+        kind: Kind::Number,
+        default: "10",
+        help: "How long a request of this server to another may take as a whole.",
+    },
+    Setting {
         name: "shutdown_grace_seconds",
         kind: Kind::Number,
         default: "20",

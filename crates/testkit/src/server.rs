@@ -80,6 +80,8 @@ fn options(address: String, folder: &Path, clock: &TestClock) -> Options {
         postgres_connections: 6,
     };
     options.public_url = Some("https://chancery.example".into());
+    // The stand-ins of others' servers listen there. Everything else that is not public stays refused, 127.0.0.2 too.
+    options.egress.allow = egress::Allow::parse(["127.0.0.1"]).expect("the address is well formed");
     options
 }
 
@@ -107,11 +109,19 @@ impl TestServer {
     /// # Panics
     /// When it cannot be started.
     pub async fn start(database: Database) -> Self {
+        Self::start_with(database, |_| {}).await
+    }
+
+    /// A fresh server whose options `change` has changed.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn start_with(database: Database, change: impl FnOnce(&mut Options)) -> Self {
         let fresh = Fresh::copied(database);
         let clock = TestClock(Arc::new(AtomicI64::new(START)));
-        let app = App::open(options(fresh.address.clone(), fresh.folder(), &clock))
-            .await
-            .expect("the server starts");
+        let mut options = options(fresh.address.clone(), fresh.folder(), &clock);
+        change(&mut options);
+        let app = App::open(options).await.expect("the server starts");
         Self {
             clock,
             app,
