@@ -37,12 +37,6 @@ impl Dialect {
     }
 }
 
-/// The form in which text is stored beside itself to be found without regard to case, as the original's database finds it.
-/// SQLite folds ASCII only and PostgreSQL nothing, so folding is done here, once, for both.
-pub fn fold(text: &str) -> String {
-    text.trim().to_lowercase()
-}
-
 /// Text made safe inside a `LIKE … ESCAPE '\'` pattern.
 pub fn escape_like(text: &str) -> String {
     text.replace('\\', "\\\\")

@@ -6,6 +6,7 @@
 
 mod dialect;
 mod error;
+mod folding;
 #[cfg(feature = "killpoints")]
 pub mod killpoints;
 mod migrations;
@@ -15,8 +16,9 @@ pub mod tables;
 pub mod testing;
 mod writer;
 
-pub use dialect::{Dialect, escape_like, fold};
+pub use dialect::{Dialect, escape_like};
 pub use error::Error;
+pub use folding::fold;
 pub use pool::{Db, Durability, Options};
 
 /// The open transaction that a closure of [`Db::write`] works on.

@@ -14,7 +14,7 @@ use crate::certificate_stores::StoreResponse;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::orchestrator_jobs::schedule_inventory;
-use crate::security::Permission;
+use crate::security::{Per, Permission, forget_object};
 use crate::web::schedule::ScheduleInput;
 use crate::web::{Body, Json, NoContent, PathId};
 
@@ -248,6 +248,9 @@ async fn delete_container(cx: &Cx, id: i64) -> Result<(), Error> {
                     .exec(tx)
                     .await?;
                 Entity::delete_by_id(id).exec(tx).await?;
+                let mut before = audited(&row);
+                before["RolesWithPermissions"] =
+                    forget_object(tx, Per::Container, id).await?.into();
                 let message = format!("Certificate store container {} was deleted.", row.name);
                 let entry = Entry::new(
                     Operation::Deleted,
@@ -255,7 +258,7 @@ async fn delete_container(cx: &Cx, id: i64) -> Result<(), Error> {
                     &row.name,
                     message,
                 );
-                audit::record(tx, &cx, entry.before(audited(&row))).await
+                audit::record(tx, &cx, entry.before(before)).await
             })
         })
         .await

@@ -6,12 +6,14 @@ mod decide;
 mod passwords;
 pub mod permission_sets;
 pub mod permissions;
+mod role_grants;
 mod roles;
 mod scopes;
 mod sign_in;
 
 pub use decide::{Allowed, Grants, HeldRole, Look, Reach, Target};
 pub use permissions::{Grant, Per, Permission};
+pub(crate) use role_grants::forget_object;
 pub(crate) use roles::{role_by_id, role_by_name};
 pub(crate) use scopes::Through;
 pub(crate) use sign_in::{CredentialCache, GrantsCache, changed, sign_in};

@@ -1,6 +1,6 @@
 //! Roles, changed: created, replaced, deleted.
 
-use db::tables::{accounts, certificates, role_claims, role_permissions, roles};
+use db::tables::{accounts, certificates, role_claims, roles};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter,
 };
@@ -14,7 +14,7 @@ use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::permission_sets::GLOBAL as GLOBAL_PERMISSION_SET;
-use crate::security::{Grant, Permission, changed, permissions};
+use crate::security::{Grant, Permission, changed, permissions, role_grants};
 
 /// Characters of a role's name at most.
 const NAME_MAX: usize = 256;
@@ -48,7 +48,8 @@ pub(super) async fn create(cx: &Cx, request: RoleCreation) -> Result<RoleOutput,
                     created_at: ActiveValue::Set(cx.now()),
                 };
                 let row = row.insert(tx).await?;
-                replace_permissions(tx, row.id, &paths).await?;
+                role_grants::check_objects(tx, "Permissions", &paths).await?;
+                role_grants::replace(tx, row.id, &paths).await?;
                 replace_holders(tx, row.id, &holders).await?;
                 let output = reading::output(tx, row).await?;
                 let entry = Entry::new(
@@ -106,7 +107,8 @@ pub(super) async fn replace(cx: &Cx, request: RoleUpdate) -> Result<RoleOutput, 
                 let mut after = row.clone();
                 if !row.immutable {
                     if let Some(paths) = &paths {
-                        replace_permissions(tx, row.id, paths).await?;
+                        role_grants::check_objects(tx, "Permissions", paths).await?;
+                        role_grants::replace(tx, row.id, paths).await?;
                     }
                     let changed = roles::ActiveModel {
                         id: ActiveValue::Unchanged(row.id),
@@ -338,24 +340,6 @@ async fn account(tx: &db::Tx, name: &str) -> Result<Option<accounts::Model>, Err
     Ok(found
         .into_iter()
         .max_by_key(|account| account.name_fold == whole))
-}
-
-async fn replace_permissions(tx: &db::Tx, role_id: i64, grants: &[Grant]) -> Result<(), Error> {
-    role_permissions::Entity::delete_many()
-        .filter(role_permissions::Column::RoleId.eq(role_id))
-        .exec(tx)
-        .await?;
-    for grant in grants {
-        let row = role_permissions::ActiveModel {
-            role_id: ActiveValue::Set(role_id),
-            permission: ActiveValue::Set(grant.path.clone()),
-            object_id: ActiveValue::Set(grant.object_id.unwrap_or_default()),
-        };
-        role_permissions::Entity::insert(row)
-            .exec_without_returning(tx)
-            .await?;
-    }
-    Ok(())
 }
 
 async fn replace_holders(

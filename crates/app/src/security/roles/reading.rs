@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 
-use db::tables::{accounts, role_claims, role_permissions, roles};
+use db::tables::{accounts, role_claims, roles};
 use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::wire::{IdentityOutput, RoleOutput};
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::permissions;
-use crate::security::{Grant, Permission};
+use crate::security::{Permission, permissions, role_grants};
 use crate::web::list::FieldKind::{Boolean, Folded, Integer};
 use crate::web::list::{Field, field, page};
 use crate::web::{List, Paging};
@@ -81,17 +80,7 @@ async fn outputs(
         return Ok(Vec::new());
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let mut grants: HashMap<i64, Vec<Grant>> = HashMap::new();
-    let granted = role_permissions::Entity::find()
-        .filter(role_permissions::Column::RoleId.is_in(ids.iter().copied()))
-        .all(connection)
-        .await?;
-    for row in granted {
-        grants.entry(row.role_id).or_default().push(Grant {
-            path: row.permission,
-            object_id: (row.object_id != 0).then_some(row.object_id),
-        });
-    }
+    let mut grants = role_grants::of_roles(connection, &ids).await?;
     let holders = role_claims::Entity::find()
         .filter(role_claims::Column::RoleId.is_in(ids))
         .order_by_asc(role_claims::Column::ClaimId)
