@@ -16,7 +16,7 @@ use crate::certificate_store_types::Allowed;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::orchestrator_jobs::{ManagementJob, ManagementOperation, create_management};
-use crate::security::Permission;
+use crate::security::{Permission, Through};
 use crate::web::schedule::{Given, ScheduleInput};
 use crate::web::secret::SecretInput;
 use crate::web::{Body, Json};
@@ -35,13 +35,12 @@ pub(super) struct AddRequest {
     /// `Immediate` or `ExactlyOnce`; a time that has passed is now.
     #[serde(default)]
     schedule: ScheduleInput,
-    /// Accepted; only system-wide permissions count.
+    /// The collection through which the certificate is reached, for callers who may not read all certificates; 0 for none.
     #[schema(value_type = Option<i32>)]
-    #[expect(dead_code, reason = "declared by the contract")]
     collection_id: Option<i64>,
-    /// Accepted; only system-wide permissions count.
+    /// The container through which the stores are reached, for callers who may not schedule all stores; without it each is
+    /// reached through its own. 0 for none, and ignored beside a collection.
     #[schema(value_type = Option<i32>)]
-    #[expect(dead_code, reason = "named by the contract's text")]
     container_id: Option<i64>,
 }
 
@@ -69,11 +68,13 @@ struct AddTarget {
 }
 
 /// Puts a certificate into stores: makes a job for each and answers their ids in the order of the request. Nothing is made
-/// when one target is bad; the answer then names each bad one and why.
+/// when one target is bad; the answer then names each bad one and why. The two permissions may be held system-wide or on the
+/// collection and the containers, each by itself.
 #[utoipa::path(post, path = "/CertificateStores/Certificates/Add", tag = "CertificateStore", request_body = AddRequest, responses((status = 200, body = Vec<Uuid>, description = "The jobs, in the order of the stores")), extensions(("x-permissions" = json!(["/certificates/collections/read/", "/certificate_stores/schedule/"]))))]
 pub(super) async fn add(cx: Cx, Body(request): Body<AddRequest>) -> Result<Json<Vec<Uuid>>, Error> {
-    cx.authorize(Permission::CertificatesRead)?;
-    cx.authorize(Permission::StoresSchedule)?;
+    cx.authorize_somewhere(Permission::CertificatesRead)?;
+    cx.authorize_somewhere(Permission::StoresSchedule)?;
+    let through = Through::new(request.collection_id, request.container_id);
     let id = request
         .certificate_id
         .ok_or_else(|| Error::bad_request("CertificateId: a value is required."))?;
@@ -84,7 +85,9 @@ pub(super) async fn add(cx: Cx, Body(request): Body<AddRequest>) -> Result<Json<
         .into_iter()
         .map(Target::from)
         .collect();
-    add_certificate(&cx, id, targets, schedule).await.map(Json)
+    add_certificate(&cx, id, targets, schedule, through)
+        .await
+        .map(Json)
 }
 
 /// Only what happens once: a management job does not repeat.
@@ -156,20 +159,25 @@ async fn add_certificate(
     certificate_id: i64,
     targets: Vec<Target>,
     schedule: Schedule,
+    through: Through,
 ) -> Result<Vec<Uuid>, Error> {
-    targets::count("CertificateStores", targets.len())?;
     let cx = cx.clone();
     cx.db()
         .clone()
         .write("certificate_stores.add", move |tx| {
             Box::pin(async move {
+                let ids = [certificate_id];
+                cx.authorize_certificates_in(tx, Permission::CertificatesRead, &ids, through).await?;
+                targets::count("CertificateStores", targets.len())?;
+                let known = known_of(tx, &targets).await?;
+                known.authorize(&cx, Permission::StoresSchedule, through)?;
                 let certificate = certificates::Entity::find_by_id(certificate_id).one(tx).await?;
                 let certificate = certificate.ok_or_else(|| {
                     Error::bad_request(format!("CertificateId: there is no certificate {certificate_id}."))
                 })?;
                 let total = targets.len();
                 let leaf = Leaf::from(&certificate);
-                let (planned, failed) = plan_all(tx, leaf, targets, |_| schedule).await?;
+                let (planned, failed) = plan_all(&known, leaf, targets, |_| schedule);
                 if !failed.is_empty() {
                     let message = format!(
                         "The certificate cannot be added to {} of {total} certificate stores; nothing was scheduled.",
@@ -186,21 +194,28 @@ async fn add_certificate(
 /// A store and the job that it is to have.
 pub(super) type Planned = (certificate_stores::Model, ManagementJob);
 
-/// The jobs of all targets that can have one, and why the others cannot.
-pub(super) async fn plan_all(
+/// What is known of the targets' stores.
+pub(super) async fn known_of(
     connection: &impl ConnectionTrait,
+    targets: &[Target],
+) -> Result<Known, Error> {
+    let guid = |target: &Target| targets::guid(target.store_id.as_deref()).ok().flatten();
+    Known::load(connection, targets.iter().filter_map(guid)).await
+}
+
+/// The jobs of all targets that can have one, and why the others cannot.
+pub(super) fn plan_all(
+    known: &Known,
     leaf: Leaf<'_>,
     targets: Vec<Target>,
     schedule: impl Fn(usize) -> Schedule,
-) -> Result<(Vec<Planned>, Vec<String>), Error> {
-    let guid = |target: &Target| targets::guid(target.store_id.as_deref()).ok().flatten();
-    let known = Known::load(connection, targets.iter().filter_map(guid)).await?;
+) -> (Vec<Planned>, Vec<String>) {
     let mut failed = Vec::new();
     let mut planned = Vec::with_capacity(targets.len());
     let mut repeats = Repeats::default();
     for (index, target) in targets.into_iter().enumerate() {
         let id = target.store_id.clone();
-        match plan(&known, leaf, index, target, &mut repeats, schedule(index)) {
+        match plan(known, leaf, index, target, &mut repeats, schedule(index)) {
             Ok(job) => planned.push(job),
             Err(wrong) => failed.push(targets::reason(
                 "CertificateStores",
@@ -210,7 +225,7 @@ pub(super) async fn plan_all(
             )),
         }
     }
-    Ok((planned, failed))
+    (planned, failed)
 }
 
 /// Makes planned jobs. Answers their ids, in order.

@@ -76,17 +76,15 @@ pub(super) async fn inventory(
     PathId(id): PathId<Uuid>,
     Query(paging): Query<Paging>,
 ) -> Result<List<EntryResponse>, Error> {
-    cx.authorize(Permission::StoresRead)?;
+    cx.authorize_somewhere(Permission::StoresRead)?;
     // An inventory may come in between two reads: the answer is of one moment.
     let snapshot = cx.db().snapshot().await?;
     let connection = &snapshot;
-    if certificate_stores::Entity::find_by_id(id)
+    let store = certificate_stores::Entity::find_by_id(id)
         .one(connection)
-        .await?
-        .is_none()
-    {
-        return Err(Error::not_found("certificate store", id));
-    }
+        .await?;
+    let store = store.ok_or_else(|| Error::not_found("certificate store", id))?;
+    cx.authorize_store(Permission::StoresRead, store.container_id)?;
     let entries = store_entries::Entity::find().filter(store_entries::Column::StoreId.eq(id));
     let (entries, total) = page_in(
         connection,

@@ -10,12 +10,12 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::add::{Leaf, Target, make, plan_all};
+use super::add::{Leaf, Target, known_of, make, plan_all};
 use super::targets;
 use crate::certificate_store_types::Allowed;
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::Permission;
+use crate::security::{Permission, Through};
 
 /// Where an enrolled certificate is to go. Its key goes along where the store's type takes one.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl From<&EnrollmentTarget> for Target {
 /// stored.
 ///
 /// # Errors
-/// 403 without the permission to schedule; 400 naming each bad target and why.
+/// 403 without the permission to schedule each of them, naming the stores; 400 naming each bad target and why.
 pub(crate) async fn check_for_enrollment(
     cx: &Cx,
     targets: &[EnrollmentTarget],
@@ -59,15 +59,17 @@ pub(crate) async fn check_for_enrollment(
     if targets.is_empty() {
         return Ok(());
     }
-    cx.authorize(Permission::StoresSchedule)?;
+    cx.authorize_somewhere(Permission::StoresSchedule)?;
     targets::count("Stores", targets.len())?;
     let leaf = Leaf {
         id: None,
         thumbprint: "",
         has_private_key,
     };
-    let wanted = targets.iter().map(Target::from).collect();
-    let (_, failed) = plan_all(cx.db().read(), leaf, wanted, |_| Schedule::Immediate).await?;
+    let wanted: Vec<Target> = targets.iter().map(Target::from).collect();
+    let known = known_of(cx.db().read(), &wanted).await?;
+    known.authorize(cx, Permission::StoresSchedule, Through::System)?;
+    let (_, failed) = plan_all(&known, leaf, wanted, |_| Schedule::Immediate);
     if failed.is_empty() {
         return Ok(());
     }
@@ -97,8 +99,9 @@ pub(crate) async fn add_for_enrollment(
         let at = targets.get(index).and_then(|target| target.at);
         at.map_or(Schedule::Immediate, |at| Schedule::ExactlyOnce { at })
     };
-    let wanted = targets.iter().map(Target::from).collect();
-    let (planned, failed) = plan_all(tx, Leaf::from(&certificate), wanted, schedule).await?;
+    let wanted: Vec<Target> = targets.iter().map(Target::from).collect();
+    let known = known_of(tx, &wanted).await?;
+    let (planned, failed) = plan_all(&known, Leaf::from(&certificate), wanted, schedule);
     make(tx, cx, planned).await?;
     Ok(failed)
 }

@@ -1,7 +1,7 @@
 //! `POST /CertificateStores/Certificates/Remove`: one job for each target store, or none at all. Whether the alias is in the
 //! store is for the agent to find out: removing what is absent ends as a warning.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use db::tables::{certificate_stores, store_entries, store_entry_certificates};
 use jobs::Schedule;
@@ -18,12 +18,14 @@ use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::orchestrator_jobs::{ManagementJob, ManagementOperation, create_management};
-use crate::security::Permission;
+use crate::security::{Permission, Through};
 use crate::web::schedule::ScheduleInput;
 use crate::web::{Body, Json};
 
 /// Stores of one statement at most.
 const STORES_MAX: usize = 500;
+/// Entries that a refusal names at most.
+const NAMED_MAX: usize = 20;
 
 /// Which entries are to go. Clients send further members, which mean nothing.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -36,13 +38,13 @@ pub(super) struct RemoveRequest {
     /// `Immediate` or `ExactlyOnce`; a time that has passed is now.
     #[serde(default)]
     schedule: ScheduleInput,
-    /// Accepted; only system-wide permissions count.
+    /// The collection through which the certificates of the entries are reached, for callers who may not read all
+    /// certificates; 0 for none.
     #[schema(value_type = Option<i32>)]
-    #[expect(dead_code, reason = "declared by the contract")]
     collection_id: Option<i64>,
-    /// Accepted; only system-wide permissions count.
+    /// The container through which the stores are reached, for callers who may not schedule all stores; without it each is
+    /// reached through its own. 0 for none, and ignored beside a collection.
     #[schema(value_type = Option<i32>)]
-    #[expect(dead_code, reason = "named by the contract's text")]
     container_id: Option<i64>,
 }
 
@@ -63,19 +65,22 @@ struct RemoveTarget {
 }
 
 /// Takes entries out of stores: makes a job for each and answers their ids in the order of the request. Nothing is made when
-/// one target is bad; the answer then names each bad one and why.
+/// one target is bad; the answer then names each bad one and why. Permissions as for adding; what an entry holds is what the
+/// last inventory said.
 #[utoipa::path(post, path = "/CertificateStores/Certificates/Remove", tag = "CertificateStore", request_body = RemoveRequest, responses((status = 200, body = Vec<Uuid>, description = "The jobs, in the order of the stores")), extensions(("x-permissions" = json!(["/certificates/collections/read/", "/certificate_stores/schedule/"]))))]
 pub(super) async fn remove(
     cx: Cx,
     Body(request): Body<RemoveRequest>,
 ) -> Result<Json<Vec<Uuid>>, Error> {
-    cx.authorize(Permission::CertificatesRead)?;
-    cx.authorize(Permission::StoresSchedule)?;
+    cx.authorize_somewhere(Permission::CertificatesRead)?;
+    cx.authorize_somewhere(Permission::StoresSchedule)?;
+    let through = Through::new(request.collection_id, request.container_id);
     let schedule = one_time(&request.schedule)?;
     remove_entries(
         &cx,
         request.certificate_stores.unwrap_or_default(),
         schedule,
+        through,
     )
     .await
     .map(Json)
@@ -85,6 +90,7 @@ async fn remove_entries(
     cx: &Cx,
     targets: Vec<RemoveTarget>,
     schedule: Schedule,
+    through: Through,
 ) -> Result<Vec<Uuid>, Error> {
     targets::count("CertificateStores", targets.len())?;
     let cx = cx.clone();
@@ -95,6 +101,9 @@ async fn remove_entries(
                 let ids =
                     targets.iter().filter_map(|target| targets::guid(target.certificate_store_id.as_deref()).ok().flatten());
                 let known = Known::load(tx, ids).await?;
+                known.authorize(&cx, Permission::StoresSchedule, through)?;
+                let leaves = leaves(tx, &targets).await?;
+                authorize_leaves(tx, &cx, &targets, &leaves, through).await?;
                 let mut failed = Vec::new();
                 let mut planned = Vec::with_capacity(targets.len());
                 let mut repeats = Repeats::default();
@@ -115,7 +124,6 @@ async fn remove_entries(
                     );
                     return Err(Error::bad_parts(message, failed));
                 }
-                let leaves = leaves(tx, &planned).await?;
                 let mut jobs = Vec::with_capacity(planned.len());
                 for (store, mut job) in planned {
                     let alias = job.alias.as_deref().unwrap_or_default();
@@ -184,18 +192,57 @@ fn plan(
     Ok((store.clone(), job))
 }
 
-/// The certificates that the last inventories found under these aliases, for their history: by store and folded alias.
-async fn leaves(
+/// A store and a folded alias.
+type Place = (Uuid, String);
+
+/// Where a target is, when it says so.
+fn place(target: &RemoveTarget) -> Option<Place> {
+    let id = targets::guid(target.certificate_store_id.as_deref()).ok()??;
+    let alias = target.alias.as_deref().unwrap_or_default().trim();
+    Some((id, db::fold(alias)))
+}
+
+/// Refuses callers who may not read the certificate of every entry. What the last inventory does not know is in no collection.
+async fn authorize_leaves(
     tx: &db::Tx,
-    planned: &[(certificate_stores::Model, ManagementJob)],
-) -> Result<HashMap<(Uuid, String), i64>, Error> {
+    cx: &Cx,
+    targets: &[RemoveTarget],
+    leaves: &HashMap<Place, i64>,
+    through: Through,
+) -> Result<(), Error> {
+    const NEEDED: Permission = Permission::CertificatesRead;
+    if cx.may(NEEDED) {
+        return Ok(());
+    }
+    let mut ids = BTreeSet::new();
+    let mut unknown = Vec::new();
+    for (store_id, alias) in targets.iter().filter_map(place) {
+        match leaves.get(&(store_id, alias.clone())) {
+            Some(id) => drop(ids.insert(*id)),
+            None => unknown.push(format!("{alias:?} of {store_id}")),
+        }
+    }
+    let ids: Vec<i64> = ids.into_iter().collect();
+    cx.authorize_certificates_in(tx, NEEDED, &ids, through)
+        .await?;
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    unknown.truncate(NAMED_MAX);
+    Err(Error::forbidden(format!(
+        "{}: the last inventories know no certificate of {}, so that none of a certificate collection can be there.",
+        cx.refused(&[NEEDED]),
+        unknown.join(", ")
+    )))
+}
+
+/// The certificates that the last inventories found under these aliases: by store and folded alias.
+async fn leaves(tx: &db::Tx, targets: &[RemoveTarget]) -> Result<HashMap<Place, i64>, Error> {
+    let places: Vec<Place> = targets.iter().filter_map(place).collect();
     let mut found = HashMap::new();
-    for part in planned.chunks(STORES_MAX) {
-        let stores = part.iter().map(|(store, _)| store.id);
-        let aliases = part
-            .iter()
-            .filter_map(|(_, job)| job.alias.as_deref())
-            .map(db::fold);
+    for part in places.chunks(STORES_MAX) {
+        let stores = part.iter().map(|(store_id, _)| *store_id);
+        let aliases = part.iter().map(|(_, alias)| alias.as_str());
         let entries = store_entries::Entity::find()
             .filter(store_entries::Column::StoreId.is_in(stores))
             .filter(store_entries::Column::AliasFold.is_in(aliases))

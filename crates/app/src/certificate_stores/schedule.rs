@@ -14,7 +14,7 @@ use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::orchestrator_jobs::schedule_inventory;
-use crate::security::Permission;
+use crate::security::{Permission, Through};
 use crate::web::schedule::{Given, ScheduleInput};
 use crate::web::{Body, NoContent};
 
@@ -37,7 +37,7 @@ pub(super) async fn schedule(
     cx: Cx,
     Body(request): Body<ScheduleRequest>,
 ) -> Result<NoContent, Error> {
-    cx.authorize(Permission::StoresSchedule)?;
+    cx.authorize_somewhere(Permission::StoresSchedule)?;
     let schedule = match request.schedule.check("Schedule")? {
         Given::Nothing => {
             return Err(Error::bad_request(
@@ -68,6 +68,7 @@ async fn schedule_stores(
                         .filter_map(|id| targets::guid(Some(id)).ok().flatten()),
                 )
                 .await?;
+                known.authorize(&cx, Permission::StoresSchedule, Through::System)?;
                 let mut failed = Vec::new();
                 let mut wanted = Vec::with_capacity(ids.len());
                 let mut seen = BTreeSet::new();

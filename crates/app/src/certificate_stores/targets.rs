@@ -9,15 +9,19 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::certificate_store_types::{Definition, EntryParameter, FieldType, boolean};
+use crate::cx::Cx;
 use crate::error::Error;
 use crate::orchestrator_jobs::ManagementOperation;
+use crate::security::{Permission, Target as Scope, Through};
 
 /// Stores of one request at most.
 pub(super) const TARGETS_MAX: usize = 10_000;
 /// Characters of an alias at most.
 pub(super) const ALIAS_MAX: usize = 1_024;
 /// Values of one statement at most: SQLite takes 32,766.
-const VALUES_MAX: usize = 1_000;
+pub(super) const VALUES_MAX: usize = 1_000;
+/// Stores that a refusal names at most.
+const NAMED_MAX: usize = 20;
 
 /// A type and what it says.
 #[derive(Debug)]
@@ -102,10 +106,64 @@ impl Known {
         Ok((store, kind))
     }
 
+    /// Refuses callers without `permission` on every one of these stores. A container that the request names is the only one
+    /// through which they are reached; without one, each is reached through its own.
+    ///
+    /// # Errors
+    /// 403 naming the stores that the caller may not use.
+    pub(super) fn authorize(
+        &self,
+        cx: &Cx,
+        permission: Permission,
+        through: Through,
+    ) -> Result<(), Error> {
+        authorize(cx, permission, through, self.stores.values())
+    }
+
     /// The store's agent, when it has one.
     pub(super) fn agent(&self, store: &certificate_stores::Model) -> Option<&agents::Model> {
         self.agents.get(&store.agent_id?)
     }
+}
+
+/// Refuses callers without `permission` on every one of these stores, see [`Known::authorize`].
+///
+/// # Errors
+/// 403 naming the stores that the caller may not use.
+pub(super) fn authorize<'s>(
+    cx: &Cx,
+    permission: Permission,
+    through: Through,
+    stores: impl Iterator<Item = &'s certificate_stores::Model>,
+) -> Result<(), Error> {
+    if cx.may(permission) {
+        return Ok(());
+    }
+    let allowed = |store: &certificate_stores::Model| match (through, store.container_id) {
+        (_, None) => false,
+        (Through::Container(named), Some(id)) if named != id => false,
+        (_, Some(id)) => cx.may_on(permission, Scope::Container(id)),
+    };
+    let mut refused: Vec<String> = stores
+        .filter(|store| !allowed(store))
+        .map(|store| store.id.to_string())
+        .collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    refused.sort_unstable();
+    let count = refused.len();
+    refused.truncate(NAMED_MAX);
+    let more = if count > NAMED_MAX { ", …" } else { "" };
+    let place = match through {
+        Through::Container(id) => format!(" through container {id}"),
+        Through::System | Through::Collection(_) => String::new(),
+    };
+    Err(Error::forbidden(format!(
+        "{} for {count} of the certificate stores{place}: {}{more}; nothing was changed.",
+        cx.refused(&[permission]),
+        refused.join(", ")
+    )))
 }
 
 /// Reads a GUID of a request; the nil one and an empty text are none.

@@ -11,7 +11,7 @@ use super::properties::Properties;
 use super::request::{Password, StoreRequest, Wanted};
 use super::response::{Form, StoreResponse, shown};
 use super::secrets::{StoreSecrets, open, seal};
-use super::targets::{Work, agent_refusal, guid};
+use super::targets::{VALUES_MAX, Work, agent_refusal, authorize, guid};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::certificate_store_types::{Definition, StorePaths};
 use crate::cx::Cx;
@@ -19,16 +19,16 @@ use crate::error::Error;
 use crate::orchestrator_jobs::{
     ManagementJob, ManagementOperation, create_management, forget_store, schedule_inventory,
 };
-use crate::security::Permission;
+use crate::security::{Permission, Through};
 use crate::web::{Body, Json, NoContent, PathId};
 
-/// Creates a certificate store. It is approved at once.
+/// Creates a certificate store. It is approved at once. The permission is needed on its container.
 #[utoipa::path(post, path = "/CertificateStores", tag = "CertificateStore", request_body = StoreRequest, responses((status = 200, body = StoreResponse, description = "The new store")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
 pub(super) async fn create(
     cx: Cx,
     Body(request): Body<StoreRequest>,
 ) -> Result<Json<StoreResponse>, Error> {
-    cx.authorize(Permission::StoresModify)?;
+    cx.authorize_somewhere(Permission::StoresModify)?;
     let store = create_store(&cx, request.try_into()?).await?;
     Ok(Json(
         shown(&cx, cx.db().read(), store, Form::CreationEcho).await?,
@@ -36,13 +36,13 @@ pub(super) async fn create(
 }
 
 /// Replaces a certificate store: members left out are cleared. Type, machine, path, container, approval and secrets stay
-/// where nothing else is said.
+/// where nothing else is said. The permission is needed on the container it is in and on the one it goes to.
 #[utoipa::path(put, path = "/CertificateStores", tag = "CertificateStore", request_body = StoreRequest, responses((status = 200, body = StoreResponse, description = "The store as it is now"), (status = 404, body = crate::error::ErrorBody, description = "There is no such thing")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
 pub(super) async fn replace(
     cx: Cx,
     Body(request): Body<StoreRequest>,
 ) -> Result<Json<StoreResponse>, Error> {
-    cx.authorize(Permission::StoresModify)?;
+    cx.authorize_somewhere(Permission::StoresModify)?;
     let store = replace_store(&cx, request.try_into()?).await?;
     Ok(Json(shown(&cx, cx.db().read(), store, Form::Read).await?))
 }
@@ -56,7 +56,7 @@ pub(super) async fn delete(cx: Cx, PathId(id): PathId<Uuid>) -> Result<NoContent
     Ok(NoContent)
 }
 
-/// Deletes several certificate stores. Those that are not there are passed over.
+/// Deletes several certificate stores. Those that are not there are passed over; one that the caller may not delete keeps all.
 #[utoipa::path(delete, path = "/CertificateStores", tag = "CertificateStore", request_body = Vec<Uuid>, responses((status = 204, description = "They are gone")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
 pub(super) async fn delete_several(
     cx: Cx,
@@ -274,7 +274,7 @@ async fn twin(
 }
 
 async fn create_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Model, Error> {
-    cx.authorize(Permission::StoresModify)?;
+    cx.authorize_store(Permission::StoresModify, wanted.container_id)?;
     let cx = cx.clone();
     cx.db()
         .clone()
@@ -362,7 +362,7 @@ async fn create_on_machine(tx: &db::Tx, cx: &Cx, checked: &Checked) -> Result<()
 }
 
 async fn replace_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Model, Error> {
-    cx.authorize(Permission::StoresModify)?;
+    cx.authorize_somewhere(Permission::StoresModify)?;
     let id = wanted
         .id
         .ok_or_else(|| Error::bad_request("Id: a value is required."))?;
@@ -373,6 +373,10 @@ async fn replace_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Mo
             Box::pin(async move {
                 let before = certificate_stores::Entity::find_by_id(id).one(tx).await?;
                 let before = before.ok_or_else(|| Error::not_found("certificate store", id))?;
+                cx.authorize_store(Permission::StoresModify, before.container_id)?;
+                if wanted.container_id.is_some() {
+                    cx.authorize_store(Permission::StoresModify, wanted.container_id)?;
+                }
                 let mut checked = check(tx, &cx, &wanted, Some(&before)).await?;
                 let moved = before.agent_id.is_some() && before.agent_id != checked.row.agent_id;
                 if moved {
@@ -416,20 +420,26 @@ async fn replace_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Mo
         .await
 }
 
-/// Deletes those that are there; answers how many.
+/// Deletes those that are there; answers how many. When the caller may not delete one of them, none is.
 async fn delete_stores(cx: &Cx, ids: Vec<Uuid>) -> Result<usize, Error> {
-    cx.authorize(Permission::StoresModify)?;
+    cx.authorize_somewhere(Permission::StoresModify)?;
     let cx = cx.clone();
     cx.db()
         .clone()
         .write("certificate_stores.delete", move |tx| {
             Box::pin(async move {
-                let mut deleted = 0;
-                for id in ids {
-                    let Some(store) = certificate_stores::Entity::find_by_id(id).one(tx).await?
-                    else {
-                        continue;
-                    };
+                let mut stores = Vec::new();
+                for part in ids.chunks(VALUES_MAX) {
+                    let part = part.iter().copied();
+                    let rows = certificate_stores::Entity::find()
+                        .filter(certificate_stores::Column::Id.is_in(part));
+                    stores.extend(rows.all(tx).await?);
+                }
+                let needed = Permission::StoresModify;
+                authorize(&cx, needed, Through::System, stores.iter())?;
+                let deleted = stores.len();
+                for store in stores {
+                    let id = store.id;
                     forget_store(tx, &cx, id).await?;
                     // Its inventory goes with it.
                     certificate_stores::Entity::delete_by_id(id)
@@ -444,7 +454,6 @@ async fn delete_stores(cx: &Cx, ids: Vec<Uuid>) -> Result<usize, Error> {
                         message,
                     );
                     audit::record(tx, &cx, entry.before(audited(&store))).await?;
-                    deleted += 1;
                 }
                 Ok::<_, Error>(deleted)
             })

@@ -14,7 +14,7 @@ use super::names::{self, SansInput};
 use super::{pfx, plan};
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::Permission;
+use crate::security::{Permission, Through};
 use crate::templates::ENROLLMENT_CSR;
 use crate::web::{Body, Date, Json, Query};
 
@@ -66,14 +66,14 @@ pub(crate) struct CsrEnrollmentRequest {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
-#[expect(
-    dead_code,
-    reason = "declared by the contract; without collections and duplicates' rules they change nothing"
-)]
 pub(crate) struct CsrFlags {
     /// Accepted; every request is enrolled.
+    #[expect(
+        dead_code,
+        reason = "declared by the contract; there are no duplicates' rules"
+    )]
     force_enroll: Option<bool>,
-    /// Accepted; system-wide rights count.
+    /// The collection that the certificate to renew is in; 0 for none.
     collection_id: Option<i64>,
 }
 
@@ -118,22 +118,30 @@ pub(crate) struct CsrCertificateInformation {
 #[utoipa::path(post, path = "/Enrollment/CSR", tag = "Enrollment", params(CsrFlags, ("x-certificateformat" = String, Header, description = "`PEM`, `DER` or `P7B`")), request_body = CsrEnrollmentRequest, responses((status = 200, body = CsrEnrollmentResponse, description = "Issued, or waiting for approval")), extensions(("x-permissions" = json!(["/certificates/enrollment/csr/"]))))]
 pub(super) async fn enroll(
     cx: Cx,
-    Query(_): Query<CsrFlags>,
+    Query(flags): Query<CsrFlags>,
     headers: HeaderMap,
     Body(request): Body<CsrEnrollmentRequest>,
 ) -> Result<Json<CsrEnrollmentResponse>, Error> {
-    enroll_request(&cx, &headers, request).await.map(Json)
+    let through = Through::new(flags.collection_id, None);
+    enroll_request(&cx, &headers, request, through)
+        .await
+        .map(Json)
 }
 
 async fn enroll_request(
     cx: &Cx,
     headers: &HeaderMap,
     request: CsrEnrollmentRequest,
+    through: Through,
 ) -> Result<CsrEnrollmentResponse, Error> {
     cx.authorize(Permission::EnrollmentCsr)?;
     let format = CertificateFormat::of(headers)?;
     let csr = pki::CertificateRequest::from_pem_or_der(request.csr.trim().as_bytes())
         .map_err(|error| Error::bad_request(format!("CSR: {error}.")))?;
+    if let (Some(id), Through::Collection(_)) = (request.renewal_certificate_id, through) {
+        cx.authorize_certificate(Permission::CertificatesRead, id, through)
+            .await?;
+    }
     let renewal_of = pfx::renewed(cx, request.renewal_certificate_id).await?;
     let (authority, template) = (
         request.certificate_authority.as_deref(),

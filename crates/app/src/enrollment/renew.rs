@@ -11,7 +11,7 @@ use super::pfx::{generate, request_der};
 use super::plan;
 use crate::cx::Cx;
 use crate::error::{Error, Kind};
-use crate::security::Permission;
+use crate::security::{Permission, Through};
 use crate::templates::{self, ENROLLMENT_PFX};
 use crate::web::{Body, Date, Json, Query};
 
@@ -39,12 +39,8 @@ pub(crate) struct RenewalRequest {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
-#[expect(
-    dead_code,
-    reason = "declared by the contract; without collections it changes nothing"
-)]
 pub(crate) struct RenewalFlags {
-    /// Accepted; system-wide rights count.
+    /// The collection through which the certificate is reached, for callers who may not read all certificates; 0 for none.
     collection_id: Option<i64>,
 }
 
@@ -74,16 +70,29 @@ pub(crate) struct RenewalResponse {
 #[utoipa::path(post, path = "/Enrollment/Renew", tag = "Enrollment", params(RenewalFlags), request_body = RenewalRequest, responses((status = 200, body = RenewalResponse, description = "Issued, or waiting for approval"), (status = 404, body = crate::error::ErrorBody, description = "There is no such certificate")), extensions(("x-permissions" = json!(["/certificates/collections/read/", "/certificates/enrollment/pfx/"]))))]
 pub(super) async fn renew(
     cx: Cx,
-    Query(_): Query<RenewalFlags>,
+    Query(flags): Query<RenewalFlags>,
     Body(request): Body<RenewalRequest>,
 ) -> Result<Json<RenewalResponse>, Error> {
-    renew_certificate(&cx, request).await.map(Json)
+    let through = Through::new(flags.collection_id, None);
+    renew_certificate(&cx, request, through).await.map(Json)
 }
 
-async fn renew_certificate(cx: &Cx, request: RenewalRequest) -> Result<RenewalResponse, Error> {
-    cx.authorize(Permission::CertificatesRead)?;
+async fn renew_certificate(
+    cx: &Cx,
+    request: RenewalRequest,
+    through: Through,
+) -> Result<RenewalResponse, Error> {
+    const NEEDED: Permission = Permission::CertificatesRead;
+    cx.authorize_somewhere(NEEDED)?;
     cx.authorize(Permission::EnrollmentPfx)?;
-    let id = find(cx, request.certificate_id, request.thumbprint.as_deref()).await?;
+    let id = match find(cx, request.certificate_id, request.thumbprint.as_deref()).await {
+        // Who may read some only does not learn which others there are.
+        Err(error) if error.kind() == Kind::NotFound && !cx.may(NEEDED) => {
+            return Err(cx.refused(&[NEEDED]));
+        }
+        found => found?,
+    };
+    cx.authorize_certificate(NEEDED, id, through).await?;
     let connection = cx.db().read();
     let (row, old) = crate::certificates::load(connection, id)
         .await?

@@ -2,6 +2,8 @@
 //! command-behaviour.md A.0: system-wide first; else through the collection that the request names, if the certificate is in
 //! it; else through the container, if the certificate is in one of its stores; else refused. Grants only add.
 
+use sea_orm::ConnectionTrait;
+
 use super::decide::{Reach, Target};
 use super::permissions::Permission;
 use crate::cx::{Caller, Cx};
@@ -115,10 +117,25 @@ impl Cx {
         certificate_ids: &[i64],
         through: Through,
     ) -> Result<(), Error> {
+        let connection = self.db().read();
+        self.authorize_certificates_in(connection, permission, certificate_ids, through)
+            .await
+    }
+
+    /// [`Cx::authorize_certificates`] inside a write: what counts is what is true in its transaction.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn authorize_certificates_in(
+        &self,
+        connection: &impl ConnectionTrait,
+        permission: Permission,
+        certificate_ids: &[i64],
+        through: Through,
+    ) -> Result<(), Error> {
         if self.may(permission) {
             return Ok(());
         }
-        let connection = self.db().read();
         match through {
             Through::Collection(id) if self.may_on(permission, Target::Collection(id)) => {
                 let missing =
@@ -145,7 +162,7 @@ impl Cx {
                 .await?;
                 not_in(&missing, "a certificate store")
             }
-            _ => Err(self.refused_with_hint(permission).await?),
+            _ => Err(self.refused_with_hint(connection, permission).await?),
         }
     }
 
@@ -161,7 +178,7 @@ impl Cx {
         match through {
             _ if self.may(permission) => Ok(()),
             Through::Collection(id) if self.may_on(permission, Target::Collection(id)) => Ok(()),
-            _ => Err(self.refused_with_hint(permission).await?),
+            _ => Err(self.refused_with_hint(self.db().read(), permission).await?),
         }
     }
 
@@ -172,12 +189,16 @@ impl Cx {
     }
 
     /// The refusal, with the collections through which the caller would be allowed.
-    async fn refused_with_hint(&self, permission: Permission) -> Result<Error, Error> {
+    async fn refused_with_hint(
+        &self,
+        connection: &impl ConnectionTrait,
+        permission: Permission,
+    ) -> Result<Error, Error> {
         let refused = self.refused(&[permission]);
         let Reach::Objects(ids) = self.reach(permission) else {
             return Ok(refused);
         };
-        let named = crate::collections::names(self.db().read(), &ids).await?;
+        let named = crate::collections::names(connection, &ids).await?;
         if named.is_empty() {
             return Ok(refused);
         }

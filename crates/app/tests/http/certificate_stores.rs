@@ -57,7 +57,7 @@ async fn agent_of_status(
 }
 
 /// Puts a row into the database.
-async fn insert<E: EntityTrait>(server: &TestServer, row: E::ActiveModel)
+pub(crate) async fn insert<E: EntityTrait>(server: &TestServer, row: E::ActiveModel)
 where
     E::ActiveModel: Send + 'static,
 {

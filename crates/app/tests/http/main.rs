@@ -12,6 +12,7 @@ mod enrollment;
 mod keyfactor_agents;
 mod orchestrator_jobs;
 mod permissions;
+mod scoped_stores;
 mod security_roles;
 mod status;
 mod templates;
