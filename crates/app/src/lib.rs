@@ -3,6 +3,7 @@
 
 mod agents;
 mod app;
+mod application_settings;
 mod audit;
 mod authorities;
 mod background;
@@ -38,6 +39,7 @@ pub use start::ADMINISTRATOR_ROLE;
 pub(crate) fn routes() -> OpenApiRouter {
     OpenApiRouter::new()
         .merge(agents::routes())
+        .merge(application_settings::routes())
         .merge(authorities::routes())
         .merge(certificates::routes())
         .merge(certificate_store_containers::routes())

@@ -55,3 +55,20 @@ pub async fn record(cx: &Cx, given: Certificate) -> Result<i64, Error> {
     })
     .await
 }
+
+/// Records a certificate as an inventory does that has found it. Answers its id.
+///
+/// # Errors
+/// Those of reading it, and of the database.
+pub async fn found(cx: &Cx, der: &[u8]) -> Result<i64, Error> {
+    let certificate = pki::Certificate::from_der(der).map_err(Error::internal)?;
+    let cx = cx.clone();
+    let db = cx.db().clone();
+    db.write("testing.found", move |tx| {
+        Box::pin(async move {
+            let ids = certificates::record_seen(tx, &cx, &[certificate]).await?;
+            Ok::<_, Error>(ids[0])
+        })
+    })
+    .await
+}

@@ -36,6 +36,8 @@ pub struct Operation {
     pub path: String,
     /// What the caller needs, all of it; `None` when the document does not say.
     pub permissions: Option<Vec<String>>,
+    /// What would do instead: each all of it.
+    pub alternatives: Vec<Vec<String>>,
     /// The schema of the body, when it takes one.
     pub body: Option<Value>,
     /// The operation as it stands in the document.
@@ -112,6 +114,10 @@ fn below<'p>(base: &str, path: &'p str) -> Option<Vec<&'p str>> {
 
 impl Contract {
     fn new(version: u8, document: Value) -> Self {
+        let texts = |values: &Vec<Value>| {
+            let texts = values.iter().filter_map(Value::as_str);
+            texts.map(str::to_owned).collect::<Vec<_>>()
+        };
         let mut operations = Vec::new();
         for (path, item) in document["paths"].as_object().into_iter().flatten() {
             for (method, operation) in item.as_object().into_iter().flatten() {
@@ -120,12 +126,14 @@ impl Contract {
                         version,
                         method: method.to_ascii_uppercase(),
                         path: path.clone(),
-                        permissions: operation["x-permissions"].as_array().map(|permissions| {
-                            let texts = permissions.iter().map(|permission| {
-                                permission.as_str().unwrap_or_default().to_owned()
-                            });
-                            texts.collect()
-                        }),
+                        permissions: operation["x-permissions"].as_array().map(texts),
+                        alternatives: operation["x-permissions-or"]
+                            .as_array()
+                            .into_iter()
+                            .flatten()
+                            .filter_map(Value::as_array)
+                            .map(texts)
+                            .collect(),
                         body: body_schema(&operation["requestBody"]).cloned(),
                         item: operation.clone(),
                     });

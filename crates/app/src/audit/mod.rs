@@ -46,6 +46,7 @@ pub(crate) enum Category {
     CertificateRequest = 2108,
     CertificateAuthority = 2109,
     Installation = 2110,
+    ApplicationSetting = 2120,
 }
 
 /// How it went.

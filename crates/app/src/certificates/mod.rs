@@ -136,7 +136,10 @@ async fn download_file(
     params(("id" = i64, Path, description = "Id of the certificate"), ReachedThrough),
     request_body = OwnerRequest,
     responses((status = 204, description = "It has the owner asked for")),
-    extensions(("x-permissions" = json!(["/certificates/collections/change_owner/"])))
+    extensions(
+        ("x-permissions" = json!(["/certificates/collections/change_owner/"])),
+        ("x-permissions-or" = json!([["/certificates/expanded_change_owner/", "/security/read/"]]))
+    )
 )]
 async fn change_owner(
     cx: Cx,

@@ -7,10 +7,11 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::stored;
+use crate::application_settings::{OwnerMode, OwnerPolicy};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
-use crate::error::Error;
-use crate::security::{Permission, Through, role_by_id, role_by_name};
+use crate::error::{Error, Kind};
+use crate::security::{OwnerChange, Permission, Through, role_by_id, role_by_name};
 use crate::web::Maybe;
 
 /// The new owner: one of the two members. `null`, or a name without text, clears the owner.
@@ -56,6 +57,16 @@ pub(super) enum Wanted {
     Name(String),
 }
 
+impl Wanted {
+    /// The member that says it.
+    fn member(&self) -> &'static str {
+        match self {
+            Self::Nobody | Self::Id(_) => "NewRoleId",
+            Self::Name(_) => "NewRoleName",
+        }
+    }
+}
+
 impl TryFrom<OwnerRequest> for Wanted {
     type Error = Error;
 
@@ -82,16 +93,22 @@ impl TryFrom<OwnerRequest> for Wanted {
 /// Gives a certificate another owner, or none. An owner that stays the same is no change and leaves no trace.
 ///
 /// # Errors
-/// 403 without the permission; 404 for an unknown certificate; 400 for both or neither member, and for a role that is unknown
-/// or not enabled.
+/// 403 for who may not, naming what is lacking; 404 for an unknown certificate, to who might change any; 400 for both or
+/// neither member, for a role that is unknown or not enabled, and for what the owner policy does not allow.
 pub(super) async fn change(
     cx: &Cx,
     id: i64,
     through: Through,
     request: OwnerRequest,
 ) -> Result<(), Error> {
-    cx.authorize_certificate(Permission::CertificatesChangeOwner, id, through)
-        .await?;
+    let permitted = cx
+        .authorize_certificate(Permission::CertificatesChangeOwner, id, through)
+        .await;
+    if let Err(error) = permitted.as_ref()
+        && (error.kind() != Kind::Forbidden || !cx.may(Permission::CertificatesExpandedChangeOwner))
+    {
+        return permitted;
+    }
     let wanted = Wanted::try_from(request)?;
     let cx = cx.clone();
     cx.db()
@@ -99,83 +116,97 @@ pub(super) async fn change(
         .write("certificates.change_owner", move |tx| {
             Box::pin(async move {
                 let certificate = certificates::Entity::find_by_id(id).one(tx).await?;
-                let certificate = certificate.ok_or_else(|| Error::not_found("certificate", id))?;
-                let role = role(tx, &wanted, certificate.owner_role_id).await?;
-                let role_id = role.as_ref().map(|role| role.id);
-                if role_id == certificate.owner_role_id {
-                    return Ok(());
-                }
-                let before = match certificate.owner_role_id {
-                    Some(id) => role_by_id(tx, id).await?.map(|role| role.name),
+                let current_id = certificate.as_ref().and_then(|row| row.owner_role_id);
+                let current = match current_id {
+                    Some(id) => role_by_id(tx, id).await?,
                     None => None,
                 };
-                let after = role.map(|role| role.name);
-                let changed = certificates::ActiveModel {
-                    id: ActiveValue::Unchanged(id),
-                    owner_role_id: ActiveValue::Set(role_id),
-                    ..Default::default()
+                let new = wanted_role(tx, &wanted).await?;
+                let owners = OwnerChange {
+                    current: current.as_ref(),
+                    new: new.as_ref(),
                 };
-                certificates::Entity::update(changed)
-                    .validate()?
-                    .exec(tx)
-                    .await?;
-                let shown = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".into());
-                let comment = format!(
-                    "The owner was changed from {} to {}.",
-                    shown(&before),
-                    shown(&after)
-                );
-                stored::add_history(tx, &cx, id, "Owner Changed", &comment).await?;
-                let entry = Entry::new(
-                    Operation::Updated,
-                    Category::Certificate,
-                    if certificate.subject.is_empty() {
-                        certificate.thumbprint
-                    } else {
-                        certificate.subject
-                    },
-                    format!(
-                        "The owner of certificate {id} was changed from {} to {}.",
-                        shown(&before),
-                        shown(&after)
-                    ),
-                )
-                .before(
-                    json!({ "OwnerRoleId": certificate.owner_role_id, "OwnerRoleName": before }),
-                )
-                .after(json!({ "OwnerRoleId": role_id, "OwnerRoleName": after }));
-                audit::record(tx, &cx, entry).await
+                cx.authorize_owner(&owners, permitted)?;
+                let certificate = certificate.ok_or_else(|| Error::not_found("certificate", id))?;
+                check(&OwnerPolicy::load(tx).await?, &wanted, &owners)?;
+                if new.as_ref().map(|role| role.id) == current_id {
+                    return Ok(());
+                }
+                write(tx, &cx, certificate, &owners).await
             })
         })
         .await
 }
 
-/// The role asked for. One that is not enabled can stay an owner, but not become one.
-async fn role(
-    tx: &db::Tx,
-    wanted: &Wanted,
-    current: Option<i64>,
-) -> Result<Option<roles::Model>, Error> {
-    let (role, member, named) = match wanted {
-        Wanted::Nobody => return Ok(None),
-        Wanted::Id(id) => (role_by_id(tx, *id).await?, "NewRoleId", id.to_string()),
-        Wanted::Name(name) => (
-            role_by_name(tx, name).await?,
-            "NewRoleName",
-            format!("{name:?}"),
-        ),
+/// What holds whoever asks. A role that is not enabled can stay an owner, but not become one.
+fn check(policy: &OwnerPolicy, wanted: &Wanted, owners: &OwnerChange<'_>) -> Result<(), Error> {
+    let member = wanted.member();
+    let Some(new) = owners.new else {
+        return match policy.mode {
+            OwnerMode::Required => Err(Error::bad_request(format!(
+                "{member}: every certificate has to have an owner (application setting {}), so it cannot be cleared.",
+                OwnerPolicy::MODE_SETTING
+            ))),
+            _ => Ok(()),
+        };
     };
-    let role = role.ok_or_else(|| {
-        Error::bad_request(format!("{member}: there is no security role {named}."))
-    })?;
-    if !role.enabled && current != Some(role.id) {
-        let message = format!(
-            "{member}: the security role {:?} is not enabled and cannot own certificates.",
-            role.name
-        );
-        return Err(Error::bad_request(message));
+    if owners.current.is_some_and(|current| current.id == new.id) {
+        return Ok(());
     }
-    Ok(Some(role))
+    policy.usable(member, new)
+}
+
+async fn write(
+    tx: &db::Tx,
+    cx: &Cx,
+    certificate: certificates::Model,
+    owners: &OwnerChange<'_>,
+) -> Result<(), Error> {
+    let id = certificate.id;
+    let changed = certificates::ActiveModel {
+        id: ActiveValue::Unchanged(id),
+        owner_role_id: ActiveValue::Set(owners.new.map(|role| role.id)),
+        ..Default::default()
+    };
+    certificates::Entity::update(changed)
+        .validate()?
+        .exec(tx)
+        .await?;
+    let name = |role: Option<&roles::Model>| role.map(|role| role.name.clone());
+    let (before, after) = (name(owners.current), name(owners.new));
+    let shown = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".into());
+    let change = format!("was changed from {} to {}.", shown(&before), shown(&after));
+    stored::add_history(tx, cx, id, "Owner Changed", &format!("The owner {change}")).await?;
+    let title = if certificate.subject.is_empty() {
+        certificate.thumbprint
+    } else {
+        certificate.subject
+    };
+    let entry = Entry::new(
+        Operation::Updated,
+        Category::Certificate,
+        title,
+        format!("The owner of certificate {id} {change}"),
+    )
+    .before(json!({ "OwnerRoleId": certificate.owner_role_id, "OwnerRoleName": before }))
+    .after(json!({ "OwnerRoleId": owners.new.map(|role| role.id), "OwnerRoleName": after }));
+    audit::record(tx, cx, entry).await
+}
+
+/// The role asked for.
+async fn wanted_role(tx: &db::Tx, wanted: &Wanted) -> Result<Option<roles::Model>, Error> {
+    let (role, named) = match wanted {
+        Wanted::Nobody => return Ok(None),
+        Wanted::Id(id) => (role_by_id(tx, *id).await?, id.to_string()),
+        Wanted::Name(name) => (role_by_name(tx, name).await?, format!("{name:?}")),
+    };
+    let missing = || {
+        Error::bad_request(format!(
+            "{}: there is no security role {named}.",
+            wanted.member()
+        ))
+    };
+    role.ok_or_else(missing).map(Some)
 }
 
 #[cfg(test)]

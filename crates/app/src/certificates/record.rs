@@ -9,6 +9,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::{counts, stored};
+use crate::application_settings::OwnerPolicy;
 use crate::cx::Cx;
 use crate::error::Error;
 
@@ -91,7 +92,7 @@ pub(crate) async fn record(
 }
 
 /// Records certificates that an inventory has seen. Answers their ids in the order given; the same certificate twice has the
-/// same id twice. Known ones are not written at all.
+/// same id twice. Known ones are not written at all; new ones get the default owner.
 ///
 /// # Errors
 /// Those of the database.
@@ -123,8 +124,13 @@ pub(crate) async fn record_seen(
         .collect();
     unknown.sort_by_key(|(digest, _)| *digest);
     unknown.dedup_by_key(|(digest, _)| *digest);
+    let owner_role_id = match unknown.is_empty() {
+        true => None,
+        false => OwnerPolicy::load(tx).await?.default_owner(tx).await?,
+    };
     for (digest, certificate) in unknown {
         let origin = Origin {
+            owner_role_id,
             history: Some(("Imported", "Found in a certificate store.".into())),
             ..Origin::default()
         };

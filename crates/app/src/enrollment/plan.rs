@@ -6,6 +6,7 @@ use pki::{DistinguishedName, KeyInfo, SubjectAlternativeName};
 use serde_json::{Map, Value};
 
 use super::names::NAMES_MAX;
+use crate::application_settings::{OwnerMode, OwnerPolicy};
 use crate::authorities::{self, KnownAuthority, PURPOSE_ISSUING};
 use crate::cx::Cx;
 use crate::error::Error;
@@ -113,10 +114,11 @@ pub(super) fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// The role that shall own the certificate.
+/// The role that shall own the new certificate: the one that is named, which takes the right to give it away, or the default.
 ///
 /// # Errors
-/// 400 when there is no such role, or id and name are two different ones.
+/// 400 when there is no such role, when id and name are two different ones, and for what the owner policy does not allow; 403
+/// when the caller may not make it the owner.
 pub(super) async fn owner(
     cx: &Cx,
     id: Option<i64>,
@@ -127,32 +129,53 @@ pub(super) async fn owner(
         None => None,
         Some(id) => {
             let role = role_by_id(connection, id).await?;
-            Some(
-                role.ok_or_else(|| {
-                    Error::bad_request(format!("OwnerRoleId: there is no role {id}."))
-                })?
-                .id,
-            )
+            Some(role.ok_or_else(|| {
+                Error::bad_request(format!("OwnerRoleId: there is no role {id}."))
+            })?)
         }
     };
     let by_name = match given(name) {
         None => None,
         Some(name) => {
             let role = role_by_name(connection, name).await?;
-            Some(
-                role.ok_or_else(|| {
-                    Error::bad_request(format!("OwnerRoleName: there is no role {name:?}."))
-                })?
-                .id,
-            )
+            Some(role.ok_or_else(|| {
+                Error::bad_request(format!("OwnerRoleName: there is no role {name:?}."))
+            })?)
         }
     };
-    match (by_id, by_name) {
-        (Some(id), Some(name)) if id != name => Err(Error::bad_request(
-            "OwnerRoleId and OwnerRoleName name different roles; give one of them.",
-        )),
-        (id, name) => Ok(id.or(name)),
+    let (member, role) = match (by_id, by_name) {
+        (Some(by_id), Some(by_name)) if by_id.id != by_name.id => {
+            return Err(Error::bad_request(
+                "OwnerRoleId and OwnerRoleName name different roles; give one of them.",
+            ));
+        }
+        (Some(role), _) => ("OwnerRoleId", role),
+        (None, Some(role)) => ("OwnerRoleName", role),
+        (None, None) => return kept_owner(cx, None).await,
+    };
+    cx.authorize_first_owner(&role)?;
+    OwnerPolicy::load(connection).await?.usable(member, &role)?;
+    Ok(Some(role.id))
+}
+
+/// The owner of a certificate for which nobody names one: that of the certificate it follows, or the default.
+///
+/// # Errors
+/// 400 when there has to be one.
+pub(super) async fn kept_owner(cx: &Cx, current: Option<i64>) -> Result<Option<i64>, Error> {
+    if current.is_some() {
+        return Ok(current);
     }
+    let connection = cx.db().read();
+    let policy = OwnerPolicy::load(connection).await?;
+    let default = policy.default_owner(connection).await?;
+    if default.is_none() && policy.mode == OwnerMode::Required {
+        return Err(Error::bad_request(format!(
+            "OwnerRoleId: every certificate has to have an owner (application setting {}); name a security role.",
+            OwnerPolicy::MODE_SETTING
+        )));
+    }
+    Ok(default)
 }
 
 /// Metadata as texts: clients send numbers and booleans too. Null means that there is no value.

@@ -150,7 +150,7 @@ async fn renew_certificate(
         subject,
         names,
         metadata: metadata(cx, id).await?,
-        owner_role_id: row.owner_role_id,
+        owner_role_id: plan::kept_owner(cx, row.owner_role_id).await?,
         renewal_of: Some(id),
         stores: Vec::new(),
     };

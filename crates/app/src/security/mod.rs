@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod claims;
 mod decide;
+mod ownership;
 mod passwords;
 pub mod permission_sets;
 pub mod permissions;
@@ -12,6 +13,7 @@ mod scopes;
 mod sign_in;
 
 pub use decide::{Allowed, Grants, HeldRole, Look, Reach, Target};
+pub(crate) use ownership::OwnerChange;
 pub use permissions::{Grant, Per, Permission};
 pub(crate) use role_grants::forget_object;
 pub(crate) use roles::{role_by_id, role_by_name};

@@ -10,13 +10,13 @@ use uuid::Uuid;
 const DAY: i64 = 86_400_000;
 
 /// An authority of the tests' own: what the server finds but has not issued.
-struct Maker {
+pub(crate) struct Maker {
     issuer: pki::Issuer,
     serial: u8,
 }
 
 /// What differs between the certificates of a test.
-struct Wanted {
+pub(crate) struct Wanted {
     subject: &'static str,
     sans: Vec<pki::SubjectAlternativeName>,
     key: pki::KeySpec,
@@ -25,7 +25,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(subject: &'static str) -> Self {
+    pub(crate) fn new(subject: &'static str) -> Self {
         let name = subject.trim_start_matches("CN=").split(',').next();
         Self {
             subject,
@@ -38,7 +38,7 @@ impl Wanted {
 }
 
 impl Maker {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = pki::PrivateKey::generate(pki::KeySpec::EcP256).unwrap();
         let name = pki::DistinguishedName::parse("CN=Foreign Root,O=Elsewhere").unwrap();
         let serial = pki::Serial::from_random(&[7; 16]);
@@ -55,7 +55,7 @@ impl Maker {
         }
     }
 
-    fn make(&mut self, wanted: &Wanted) -> (pki::Certificate, pki::PrivateKey) {
+    pub(crate) fn make(&mut self, wanted: &Wanted) -> (pki::Certificate, pki::PrivateKey) {
         self.serial += 1;
         let key = pki::PrivateKey::generate(wanted.key).unwrap();
         let subject = pki::Subject {
@@ -77,7 +77,7 @@ impl Maker {
     }
 
     /// Makes and records a certificate that nobody asked for. Answers its id.
-    async fn record(&mut self, server: &TestServer, wanted: &Wanted) -> i64 {
+    pub(crate) async fn record(&mut self, server: &TestServer, wanted: &Wanted) -> i64 {
         let (certificate, _) = self.make(wanted);
         record(server, &certificate, app::testing::Certificate::default()).await
     }
@@ -648,7 +648,7 @@ testkit::both_databases! {
         assert_eq!(owner(&server, id).await.0, Value::Null);
         let changer = server.account(&["/certificates/collections/change_owner/"]).await;
         let awake = server.role("Awake", &[]).await;
-        changer.put(&path, json!({ "NewRoleId": awake })).await.expect(204);
+        changer.put(&path, json!({ "NewRoleId": awake })).await.expect(403);
     }
 }
 

@@ -97,7 +97,7 @@ async fn jobs(server: &TestServer) -> Vec<db::tables::orchestrator_jobs::Model> 
 }
 
 /// Makes a store hold a certificate.
-async fn put_into(server: &TestServer, store: &str, certificate: i64) {
+pub(crate) async fn put_into(server: &TestServer, store: &str, certificate: i64) {
     use db::tables::{store_entries, store_entry_certificates};
     use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, NotSet};
     let store_id = uuid::Uuid::parse_str(store).unwrap();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what is missing in a test fails it")]
 
 mod agents;
+mod application_settings;
 mod certificate_authority;
 mod certificate_store_containers;
 mod certificate_store_types;
@@ -11,6 +12,7 @@ mod certificates;
 mod enrollment;
 mod keyfactor_agents;
 mod orchestrator_jobs;
+mod owner;
 mod permissions;
 mod scoped_stores;
 mod security_roles;

@@ -72,7 +72,10 @@ fn every_operation_declares_permissions_of_the_table() {
         let permissions = permissions.as_ref().unwrap_or_else(|| {
             panic!("version {version} {method} {path} declares no x-permissions")
         });
-        for permission in permissions {
+        for permission in permissions
+            .iter()
+            .chain(operation.alternatives.iter().flatten())
+        {
             assert!(
                 TABLE.iter().any(|row| row.path == permission),
                 "version {version} {method} {path}: {permission} is no permission"
@@ -107,17 +110,20 @@ testkit::both_databases! {
 
     async fn without_one_of_its_permissions_is_403(server: TestServer) {
         let mut wrong = Wrong::default();
-        // Accounts by the permission that they lack: they hold every other one, except those that imply it.
-        let mut lacking: HashMap<&str, Client> = HashMap::new();
+        // Accounts by the permissions that they lack, one of each way: they hold every other one, except those that imply them.
+        let mut lacking: HashMap<Vec<&str>, Client> = HashMap::new();
         for operation in operations() {
+            let instead: Vec<&str> = operation.alternatives.iter().map(|way| way[0].as_str()).collect();
             for missing in operation.permissions.iter().flatten() {
-                let row = TABLE.iter().find(|row| row.path == missing).unwrap();
-                if !lacking.contains_key(row.path) {
-                    let others = TABLE.iter().filter(|other| other.path != row.path && !other.implies.contains(&row.permission));
+                let without: Vec<&str> = instead.iter().copied().chain([missing.as_str()]).collect();
+                if !lacking.contains_key(&without) {
+                    let rows: Vec<_> = TABLE.iter().filter(|row| without.contains(&row.path)).collect();
+                    assert_eq!(rows.len(), without.len(), "{without:?}");
+                    let others = TABLE.iter().filter(|other| rows.iter().all(|row| other.path != row.path && !other.implies.contains(&row.permission)));
                     let others: Vec<&str> = others.map(|other| other.path).collect();
-                    lacking.insert(row.path, server.account(&others).await);
+                    lacking.insert(without.clone(), server.account(&others).await);
                 }
-                let answer = sample_request(&lacking[row.path], operation).send().await;
+                let answer = sample_request(&lacking[&without], operation).send().await;
                 wrong.expect(operation, &format!("without {missing}"), &answer, 403);
             }
         }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::reading;
 use super::wire::{IdentityInput, RoleCreation, RoleOutput, RoleUpdate};
 use super::{role_by_id, role_by_name};
+use crate::application_settings::OwnerPolicy;
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
@@ -162,6 +163,11 @@ pub(super) async fn delete(cx: &Cx, id: i64) -> Result<(), Error> {
                         row.name,
                         if owned == 1 { "" } else { "s" }
                     );
+                    return Err(Error::bad_request(message));
+                }
+                if OwnerPolicy::load(tx).await?.default_role_id == Some(id) {
+                    let message = "The security role is the default owner of certificates (application setting \
+                                   DefaultCertificateOwnerRoleName); choose another one first.";
                     return Err(Error::bad_request(message));
                 }
                 let name = row.name.clone();
