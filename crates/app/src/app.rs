@@ -7,7 +7,8 @@ use axum::Router;
 use axum::extract::Request;
 
 use crate::cx::{Clock, Randomness};
-use crate::security::{CredentialCache, GrantsCache};
+use crate::identity_providers::{KeyCache, ProviderCache};
+use crate::security::{CredentialCache, GrantsCache, TokenCache};
 use crate::web::{self, ApiRoutes};
 use crate::{authorities, start};
 
@@ -102,6 +103,9 @@ pub struct App {
     pub(crate) options: Options,
     pub(crate) credentials: CredentialCache,
     pub(crate) grants: GrantsCache,
+    pub(crate) tokens: TokenCache,
+    pub(crate) providers: ProviderCache,
+    pub(crate) provider_keys: KeyCache,
     pub(crate) issuers: authorities::IssuerCache,
     pub(crate) egress: egress::Client,
     routes: OnceLock<[ApiRoutes; 2]>,
@@ -135,6 +139,9 @@ impl App {
             options,
             credentials: CredentialCache::default(),
             grants: GrantsCache::default(),
+            tokens: TokenCache::default(),
+            providers: ProviderCache::default(),
+            provider_keys: KeyCache::default(),
             issuers: authorities::IssuerCache::default(),
             egress,
             routes: OnceLock::new(),

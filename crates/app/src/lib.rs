@@ -15,6 +15,7 @@ mod collections;
 mod cx;
 mod enrollment;
 mod error;
+mod identity_providers;
 mod openapi;
 mod orchestrator_jobs;
 pub mod sealing;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> OpenApiRouter {
         .merge(certificate_stores::routes())
         .merge(certificate_store_types::routes())
         .merge(enrollment::routes())
+        .merge(identity_providers::routes())
         .merge(orchestrator_jobs::routes())
         .merge(security::routes())
         .merge(status::routes())

@@ -63,6 +63,13 @@ pub(crate) const STORE_PASSWORD: SealedColumn =
 pub(crate) const JOB_SECRETS: SealedColumn =
     SealedColumn::new("orchestrator_jobs", "sealed_secrets", "id", Id::Guid);
 
+/// What this server proves itself with at identity providers.
+pub(crate) const IDENTITY_PROVIDER_SECRET: SealedColumn =
+    SealedColumn::new("identity_providers", "sealed_client_secret", "id", Id::Guid);
+/// The keys that sign access tokens of our own.
+pub(crate) const TOKEN_KEY: SealedColumn =
+    SealedColumn::new("token_keys", "sealed_key", "id", Id::Guid);
+
 /// Every sealed column. What is not here is lost when the key changes; a test compares it with the schema.
 pub(crate) const SEALED_COLUMNS: &[SealedColumn] = &[
     AUTHORITY_KEY,
@@ -71,6 +78,8 @@ pub(crate) const SEALED_COLUMNS: &[SealedColumn] = &[
     STORE_SECRETS,
     STORE_PASSWORD,
     JOB_SECRETS,
+    IDENTITY_PROVIDER_SECRET,
+    TOKEN_KEY,
 ];
 
 impl SealedColumn {

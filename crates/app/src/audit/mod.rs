@@ -47,6 +47,7 @@ pub(crate) enum Category {
     CertificateAuthority = 2109,
     Installation = 2110,
     ApplicationSetting = 2120,
+    IdentityProvider = 2130,
 }
 
 /// How it went.

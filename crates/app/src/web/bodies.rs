@@ -154,10 +154,17 @@ impl IntoResponse for Error {
         let mut response = json(status, &self.body());
         if status == StatusCode::UNAUTHORIZED {
             // Scripts send no credentials first and answer this challenge (clients.md 2.3).
-            response.headers_mut().insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"Chancery\", charset=\"UTF-8\""),
-            );
+            // Basic comes first: some look at the first alone.
+            let headers = response.headers_mut();
+            for challenge in [
+                "Basic realm=\"Chancery\", charset=\"UTF-8\"",
+                "Bearer realm=\"Chancery\"",
+            ] {
+                headers.append(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static(challenge),
+                );
+            }
         }
         response.extensions_mut().insert(std::sync::Arc::new(self));
         response

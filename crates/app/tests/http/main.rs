@@ -4,18 +4,21 @@
 
 mod agents;
 mod application_settings;
+mod bearer;
 mod certificate_authority;
 mod certificate_store_containers;
 mod certificate_store_types;
 mod certificate_stores;
 mod certificates;
 mod enrollment;
+mod identity_providers;
 mod keyfactor_agents;
 mod orchestrator_jobs;
 mod owner;
 mod permissions;
 mod scoped_stores;
 mod security_roles;
+mod stand_in;
 mod status;
 mod templates;
 mod web_rules;

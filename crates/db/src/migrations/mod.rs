@@ -3,6 +3,7 @@
 
 mod m0001_first;
 mod m0002_collections;
+mod m0006_identity_providers;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -25,6 +26,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0002_collections",
         statements: m0002_collections::STATEMENTS,
+    },
+    Migration {
+        name: "0006_identity_providers",
+        statements: m0006_identity_providers::STATEMENTS,
     },
 ];
 

@@ -65,6 +65,17 @@ pub(super) fn generation_query() -> SimpleExpr {
     SimpleExpr::SubQuery(None, Box::new(query.into()))
 }
 
+/// The generation, for sign-ins that read nothing else.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn generation(app: &App) -> Result<i64, Error> {
+    let row = counters::Entity::find_by_id((GENERATION.to_owned(), 0))
+        .one(app.db.read())
+        .await?;
+    Ok(row.map_or(0, |row| row.value))
+}
+
 /// What these claims are granted, in a generation that was read before.
 ///
 /// # Errors

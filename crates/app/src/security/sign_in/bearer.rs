@@ -1,0 +1,165 @@
+//! Sign-in with `Authorization: Bearer`: a token of an identity provider that is entered here, or one of our own.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::digest;
+
+use super::token::{self, Said, Wanted};
+use super::token_claims;
+use crate::app::App;
+use crate::cx::Identity;
+use crate::error::{Error, Kind};
+use crate::identity_providers::{self, Provider};
+
+/// How long a verified token is remembered at most, in milliseconds: so long counts a key that was withdrawn.
+const REMEMBERED_MS: i64 = 5 * 60 * 1000;
+/// Tokens remembered at most.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// Tokens that were verified a moment ago, by their SHA-256. What they gave counts as long as nobody changes a provider, a
+/// claim or a role: all of those move the generation.
+#[derive(Default)]
+pub(crate) struct TokenCache(Mutex<HashMap<[u8; 32], Verified>>);
+
+#[derive(Clone)]
+struct Verified {
+    generation: i64,
+    until: i64,
+    bearer: Arc<Bearer>,
+}
+
+struct Bearer {
+    name: String,
+    scheme: String,
+    claim_ids: Vec<i64>,
+}
+
+impl TokenCache {
+    fn find(&self, hash: &[u8; 32], generation: i64, now: i64) -> Option<Arc<Bearer>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.get(hash)?;
+        (found.generation == generation && now < found.until).then(|| Arc::clone(&found.bearer))
+    }
+
+    fn remember(&self, hash: [u8; 32], verified: Verified, now: i64) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED_MAX {
+            known.retain(|_, one| one.until > now);
+        }
+        if known.len() < REMEMBERED_MAX {
+            known.insert(hash, verified);
+        }
+    }
+}
+
+/// The refusal of any token: it does not say why. The log does.
+pub(super) fn refused() -> Error {
+    Error::new(Kind::Unauthenticated, "The token is not accepted.")
+}
+
+/// Whose token this is.
+///
+/// # Errors
+/// 401 without a reason; the reason goes to the log.
+pub(super) async fn sign_in(
+    app: &Arc<App>,
+    token: &str,
+    address: Option<IpAddr>,
+) -> Result<Identity, Error> {
+    let said = match token::said(token) {
+        Ok(said) => said,
+        Err(reason) => return Err(logged(&reason, None, address)),
+    };
+    let now = app.clock.now();
+    let hash = hash(token);
+    let generation = super::grants::generation(app).await?;
+    let bearer = match app.tokens.find(&hash, generation, now) {
+        Some(bearer) => bearer,
+        None => {
+            let (provider, claims) = verify(app, token, &said, generation)
+                .await?
+                .map_err(|reason| logged(&reason, Some(&said), address))?;
+            let portrait = token_claims::portrait(&provider, &claims, true)
+                .map_err(|reason| logged(&reason, Some(&said), address))?;
+            let claim_ids = token_claims::entered(app, &provider.scheme, &portrait.claims).await?;
+            let bearer = Arc::new(Bearer {
+                name: portrait.name,
+                scheme: provider.scheme.clone(),
+                claim_ids,
+            });
+            let until = token::expires_at(&claims).min(now + REMEMBERED_MS);
+            let verified = Verified {
+                generation,
+                until,
+                bearer: Arc::clone(&bearer),
+            };
+            app.tokens.remember(hash, verified, now);
+            bearer
+        }
+    };
+    Ok(Identity {
+        account_id: None,
+        name: bearer.name.clone(),
+        provider: bearer.scheme.clone(),
+        grants: super::grants::of(app, &bearer.claim_ids, generation).await?,
+    })
+}
+
+/// The provider that issued the token, and the token's claims; or what is wrong, for the log.
+async fn verify(
+    app: &App,
+    token: &str,
+    said: &Said,
+    generation: i64,
+) -> Result<Result<(Arc<Provider>, token::Claims), String>, Error> {
+    let providers = identity_providers::all(app, generation).await?;
+    let mut trouble = "no identity provider has this issuer".to_owned();
+    // Several may: one for each audience.
+    for provider in providers.iter().filter(|one| one.issues(&said.issuer)) {
+        if !provider.enabled {
+            trouble = format!("the provider {} is disabled", provider.scheme);
+            continue;
+        }
+        match proven(app, provider, token, said, &provider.audiences()).await {
+            Ok(claims) => return Ok(Ok((Arc::clone(provider), claims))),
+            Err(reason) => trouble = reason,
+        }
+    }
+    Ok(Err(trouble))
+}
+
+/// The claims of a token of this provider for one of these audiences.
+///
+/// # Errors
+/// What is wrong, for the log.
+pub(super) async fn proven(
+    app: &App,
+    provider: &Provider,
+    token: &str,
+    said: &Said,
+    audiences: &[&str],
+) -> Result<token::Claims, String> {
+    let key_id = said.key_id.as_deref();
+    let key = identity_providers::key(app, provider, key_id, said.algorithm).await?;
+    let wanted = Wanted {
+        algorithms: &key.algorithms,
+        issuer: &said.issuer,
+        audiences,
+        now: app.clock.now(),
+    };
+    token::verify(token, &key.key, &wanted)
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+    hash
+}
+
+fn logged(reason: &str, said: Option<&Said>, address: Option<IpAddr>) -> Error {
+    let issuer = said.map(|said| said.issuer.chars().take(200).collect::<String>());
+    tracing::warn!(reason, issuer, address = ?address, "sign-in failed");
+    refused()
+}
