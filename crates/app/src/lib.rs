@@ -46,6 +46,7 @@ pub(crate) fn routes() -> OpenApiRouter {
         .merge(certificate_store_containers::routes())
         .merge(certificate_stores::routes())
         .merge(certificate_store_types::routes())
+        .merge(collections::routes())
         .merge(enrollment::routes())
         .merge(identity_providers::routes())
         .merge(orchestrator_jobs::routes())

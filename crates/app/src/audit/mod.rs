@@ -48,6 +48,7 @@ pub(crate) enum Category {
     Installation = 2110,
     ApplicationSetting = 2120,
     IdentityProvider = 2130,
+    CertificateCollection = 2150,
 }
 
 /// How it went.

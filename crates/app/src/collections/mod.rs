@@ -1,90 +1,52 @@
-//! Certificate collections: a saved query is a set of certificates, and a scope of rights. Membership is always the query as it
+//! `/CertificateCollections`: a saved query is a set of certificates, and a scope of rights. Membership is always the query as it
 //! is evaluated now.
 
-use std::collections::HashSet;
+mod counting;
+mod favorites;
+mod granting;
+mod membership;
+mod reading;
+mod wire;
+mod writing;
 
-use db::tables::{certificate_collections, certificates};
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) use membership::{condition, missing, names};
 
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::security::{Permission, Target};
 
-/// Collections that a refusal names at most.
-const NAMED_MAX: u64 = 20;
-
-/// The condition that a certificate is in the collection, as the caller sees it (`%ME%` is the caller).
-///
-/// # Errors
-/// 400 for an unknown collection.
-pub(crate) async fn condition(
-    connection: &impl ConnectionTrait,
-    cx: &Cx,
-    id: i64,
-) -> Result<Condition, Error> {
-    let row = certificate_collections::Entity::find_by_id(id)
-        .one(connection)
-        .await?;
-    let row = row.ok_or_else(|| {
-        Error::bad_request(format!(
-            "CollectionId: there is no certificate collection {id}."
-        ))
-    })?;
-    crate::certificates::condition(cx, &row.query)
+/// `/CertificateCollections`.
+pub(crate) fn routes() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(reading::list, writing::create, writing::replace))
+        .routes(routes!(reading::collection_list))
+        .routes(routes!(reading::ordering))
+        .routes(routes!(counting::last_estimated))
+        .routes(routes!(favorites::navigation))
+        .routes(routes!(writing::copy))
+        .routes(routes!(reading::one, writing::delete))
+        .routes(routes!(favorites::favorite))
+        .routes(routes!(granting::grant))
 }
 
-/// Those of some certificates that are not in the collection, ones that do not exist among them.
+/// Refuses callers without `permission` on the collection, or on all.
 ///
 /// # Errors
-/// 400 for an unknown collection.
-pub(crate) async fn missing(
-    connection: &impl ConnectionTrait,
-    cx: &Cx,
-    id: i64,
-    certificate_ids: &[i64],
-) -> Result<Vec<i64>, Error> {
-    let inside: Vec<i64> = certificates::Entity::find()
-        .select_only()
-        .column(certificates::Column::Id)
-        .filter(condition(connection, cx, id).await?)
-        .filter(certificates::Column::Id.is_in(certificate_ids.iter().copied()))
-        .into_tuple()
-        .all(connection)
-        .await?;
-    let inside: HashSet<i64> = inside.into_iter().collect();
-    Ok(certificate_ids
-        .iter()
-        .copied()
-        .filter(|id| !inside.contains(id))
-        .collect())
-}
-
-/// How refusals name these collections: `3 (Web servers)`.
-///
-/// # Errors
-/// Those of the database.
-pub(crate) async fn names(
-    connection: &impl ConnectionTrait,
-    ids: &[i64],
-) -> Result<Vec<String>, Error> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
+/// 403 in the words that clients look for.
+fn authorize(cx: &Cx, permission: Permission, id: i64) -> Result<(), Error> {
+    if cx.may_on(permission, Target::Collection(id)) {
+        return Ok(());
     }
-    let found: Vec<(i64, String)> = certificate_collections::Entity::find()
-        .select_only()
-        .columns([
-            certificate_collections::Column::Id,
-            certificate_collections::Column::Name,
-        ])
-        .filter(certificate_collections::Column::Id.is_in(ids.iter().copied()))
-        .order_by_asc(certificate_collections::Column::Id)
-        .limit(NAMED_MAX)
-        .into_tuple()
-        .all(connection)
-        .await?;
-    Ok(found
-        .into_iter()
-        .map(|(id, name)| format!("{id} ({name})"))
-        .collect())
+    cx.authorize(permission)
+}
+
+/// The refusal of a collection that is not there: who may use some only does not learn which others there are.
+fn unknown(cx: &Cx, permission: Permission, which: impl std::fmt::Display) -> Error {
+    match cx.authorize(permission) {
+        Ok(()) => Error::not_found("certificate collection", which),
+        Err(refused) => refused,
+    }
 }

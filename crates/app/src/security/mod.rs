@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod claims;
 mod decide;
+pub(crate) mod object_grants;
 mod ownership;
 mod passwords;
 pub mod permission_sets;

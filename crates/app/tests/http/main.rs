@@ -10,6 +10,7 @@ mod certificate_store_containers;
 mod certificate_store_types;
 mod certificate_stores;
 mod certificates;
+mod collections;
 mod enrollment;
 mod identity_providers;
 mod keyfactor_agents;

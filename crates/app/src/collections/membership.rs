@@ -1,0 +1,90 @@
+//! What is in a collection: what its query finds now. Nothing is remembered, so that a certificate that changes is in or out of a
+//! collection in the same moment.
+
+use std::collections::HashSet;
+
+use db::tables::{certificate_collections, certificates};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use crate::cx::Cx;
+use crate::error::Error;
+
+/// Collections that a refusal names at most.
+const NAMED_MAX: u64 = 20;
+
+/// The condition that a certificate is in the collection, as the caller sees it (`%ME%` is the caller).
+///
+/// # Errors
+/// 400 for an unknown collection.
+pub(crate) async fn condition(
+    connection: &impl ConnectionTrait,
+    cx: &Cx,
+    id: i64,
+) -> Result<Condition, Error> {
+    let row = certificate_collections::Entity::find_by_id(id)
+        .one(connection)
+        .await?;
+    let row = row.ok_or_else(|| {
+        Error::bad_request(format!(
+            "CollectionId: there is no certificate collection {id}."
+        ))
+    })?;
+    crate::certificates::condition(cx, &row.query)
+}
+
+/// Those of some certificates that are not in the collection, ones that do not exist among them.
+///
+/// # Errors
+/// 400 for an unknown collection.
+pub(crate) async fn missing(
+    connection: &impl ConnectionTrait,
+    cx: &Cx,
+    id: i64,
+    certificate_ids: &[i64],
+) -> Result<Vec<i64>, Error> {
+    let inside: Vec<i64> = certificates::Entity::find()
+        .select_only()
+        .column(certificates::Column::Id)
+        .filter(condition(connection, cx, id).await?)
+        .filter(certificates::Column::Id.is_in(certificate_ids.iter().copied()))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let inside: HashSet<i64> = inside.into_iter().collect();
+    Ok(certificate_ids
+        .iter()
+        .copied()
+        .filter(|id| !inside.contains(id))
+        .collect())
+}
+
+/// How refusals name these collections: `3 (Web servers)`.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn names(
+    connection: &impl ConnectionTrait,
+    ids: &[i64],
+) -> Result<Vec<String>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found: Vec<(i64, String)> = certificate_collections::Entity::find()
+        .select_only()
+        .columns([
+            certificate_collections::Column::Id,
+            certificate_collections::Column::Name,
+        ])
+        .filter(certificate_collections::Column::Id.is_in(ids.iter().copied()))
+        .order_by_asc(certificate_collections::Column::Id)
+        .limit(NAMED_MAX)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    Ok(found
+        .into_iter()
+        .map(|(id, name)| format!("{id} ({name})"))
+        .collect())
+}
