@@ -11,6 +11,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("pki", &[]),
     ("search", &[]),
     ("agent-protocol", &[]),
+    ("transparency", &[]),
     ("secrets", &["pki"]),
     ("db", &[]),
     ("egress", &[]),
@@ -21,6 +22,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "transparency",
             "pki",
             "search",
             "agent-protocol",
@@ -35,6 +37,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "chancery",
         &[
+            "transparency",
             "pki",
             "search",
             "agent-protocol",
@@ -51,6 +54,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "bench",
         &[
+            "transparency",
             "pki",
             "search",
             "agent-protocol",
@@ -68,6 +72,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "testkit",
         &[
+            "transparency",
             "pki",
             "search",
             "agent-protocol",

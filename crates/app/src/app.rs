@@ -10,7 +10,7 @@ use crate::cx::{Clock, Randomness};
 use crate::identity_providers::{KeyCache, ProviderCache};
 use crate::security::{CredentialCache, GrantsCache, TokenCache};
 use crate::web::{self, ApiRoutes};
-use crate::{authorities, start};
+use crate::{audit, authorities, start};
 
 /// What an application is opened with.
 #[derive(Debug)]
@@ -108,6 +108,7 @@ pub struct App {
     pub(crate) provider_keys: KeyCache,
     pub(crate) issuers: authorities::IssuerCache,
     pub(crate) egress: egress::Client,
+    pub(crate) audit: audit::Log,
     routes: OnceLock<[ApiRoutes; 2]>,
 }
 
@@ -144,8 +145,10 @@ impl App {
             provider_keys: KeyCache::default(),
             issuers: authorities::IssuerCache::default(),
             egress,
+            audit: audit::Log::default(),
             routes: OnceLock::new(),
         });
+        audit::open(&app).await?;
         start::set_up(&app).await?;
         authorities::fill(&app).await?;
         Ok(app)

@@ -11,7 +11,14 @@ use crate::app::App;
 const TICK: Duration = Duration::from_secs(5);
 
 /// Runs until `shutdown` turns true. Every step can be repeated, and two servers may do it at once.
-pub(crate) async fn run(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
+pub(crate) async fn run(app: &Arc<App>, shutdown: watch::Receiver<bool>) {
+    tokio::join!(
+        sweep(app, shutdown.clone()),
+        crate::audit::run(app, shutdown)
+    );
+}
+
+async fn sweep(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -4,7 +4,7 @@
 mod agents;
 mod app;
 mod application_settings;
-mod audit;
+pub mod audit;
 mod authorities;
 mod background;
 mod certificate_store_containers;
@@ -41,6 +41,7 @@ pub(crate) fn routes() -> OpenApiRouter {
     OpenApiRouter::new()
         .merge(agents::routes())
         .merge(application_settings::routes())
+        .merge(audit::routes())
         .merge(authorities::routes())
         .merge(certificates::routes())
         .merge(certificate_store_containers::routes())

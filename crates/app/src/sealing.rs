@@ -69,6 +69,12 @@ pub(crate) const IDENTITY_PROVIDER_SECRET: SealedColumn =
 /// The keys that sign access tokens of our own.
 pub(crate) const TOKEN_KEY: SealedColumn =
     SealedColumn::new("token_keys", "sealed_key", "id", Id::Guid);
+/// The seed of the key that signs the audit log's checkpoints.
+pub(crate) const AUDIT_SIGNING_KEY: SealedColumn =
+    SealedColumn::new("audit_keys", "sealed_signing_key", "id", Id::Number);
+/// The key over audit records that no checkpoint covers yet.
+pub(crate) const AUDIT_RECORD_KEY: SealedColumn =
+    SealedColumn::new("audit_keys", "sealed_record_key", "id", Id::Number);
 
 /// Every sealed column. What is not here is lost when the key changes; a test compares it with the schema.
 pub(crate) const SEALED_COLUMNS: &[SealedColumn] = &[
@@ -80,6 +86,8 @@ pub(crate) const SEALED_COLUMNS: &[SealedColumn] = &[
     JOB_SECRETS,
     IDENTITY_PROVIDER_SECRET,
     TOKEN_KEY,
+    AUDIT_SIGNING_KEY,
+    AUDIT_RECORD_KEY,
 ];
 
 impl SealedColumn {
@@ -197,16 +205,6 @@ pub async fn record_backup(cx: &Cx) -> Result<(), Error> {
         "A backup of the database was made.".into(),
     )
     .await
-}
-
-/// Records, in a restored database, that it was restored.
-///
-/// # Errors
-/// Those of the database.
-pub async fn record_restored(cx: &Cx) -> Result<(), Error> {
-    cx.authorize(Permission::SecurityModify)?;
-    let message = "The database was restored from a backup.";
-    record(cx, Operation::Imported, "backup", message.into()).await
 }
 
 async fn record(

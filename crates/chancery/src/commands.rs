@@ -9,6 +9,7 @@ use crate::{console::Console, settings};
 
 mod admin;
 mod agent;
+mod audit;
 mod openapi;
 mod quickstart;
 mod serve;
@@ -94,6 +95,7 @@ fn command() -> Command {
         .subcommand(agent::command())
         .subcommand(quickstart::command())
         .subcommand(admin::command())
+        .subcommand(audit::command())
         .subcommand(
             Command::new("openapi")
                 .about("Print the OpenAPI document of the KeyfactorAPI")
@@ -114,6 +116,7 @@ fn dispatch(matches: &ArgMatches, console: &Console) -> Result<(), Failure> {
         Some(("agent", matches)) => agent::run(matches, console),
         Some(("quickstart", matches)) => quickstart::run(matches, console),
         Some(("admin", matches)) => admin::run(matches, console),
+        Some(("audit", matches)) => audit::run(matches, console),
         Some(("openapi", matches)) => openapi::run(matches, console),
         _ => Err(Failure::usage(anyhow::anyhow!("no such command"))),
     }
@@ -174,6 +177,8 @@ mod tests {
                 "/nonexistent/agent.toml",
             ),
             (&["admin"], "create-account"),
+            (&["audit"], "verify"),
+            (&["audit", "verify", "x"], "--key"),
             (
                 &["admin", "backup", "--to", "x", "--listen", "y"],
                 "--listen",

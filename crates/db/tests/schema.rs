@@ -90,7 +90,8 @@ async fn kept(db: &Db) -> BTreeMap<String, Columns> {
 db::test_on_both! {
     async fn every_table_is_as_its_entity_says(db: &Db) {
         let mut said = all_said!(db:
-            accounts agent_sessions agents audit_records authorities certificate_collections certificate_contents
+            accounts agent_sessions agents audit_cursors audit_heads audit_keys audit_records audit_runs audit_sign_ins
+            audit_tiles audit_tree authorities certificate_collections certificate_contents
             certificate_history
             certificate_keys certificate_metadata certificate_names certificate_requests certificate_stores
             certificates claims collection_favorites counters identity_providers job_history orchestrator_jobs permission_set_permissions

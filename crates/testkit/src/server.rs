@@ -131,6 +131,27 @@ impl TestServer {
         }
     }
 
+    /// Another server on the same database and data folder, and the administrator there.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn second(&self) -> (Arc<App>, Client) {
+        let fresh = &self._fresh;
+        let app = App::open(options(fresh.address.clone(), fresh.folder(), &self.clock))
+            .await
+            .expect("the second server starts");
+        let credentials = Some((ADMINISTRATOR.to_owned(), PASSWORD.to_owned()));
+        (
+            Arc::clone(&app),
+            Client::new(app, self.database, credentials),
+        )
+    }
+
+    /// The folder for the server's files.
+    pub fn folder(&self) -> &Path {
+        self._fresh.folder()
+    }
+
     /// The application.
     pub fn app(&self) -> &Arc<App> {
         &self.app

@@ -24,7 +24,7 @@ testkit::both_databases! {
         let all = admin.put("/AppSetting", both).await.expect(200);
         assert_eq!(all.items().iter().map(|item| item["Value"].as_str().unwrap()).collect::<Vec<_>>(), ["None", "", ""]);
         let audited = tables::audit_records::Entity::find().all(server.app().db().read()).await.unwrap();
-        let last = audited.iter().rfind(|record| record.category == 2120).unwrap();
+        let last = audited.iter().rfind(|record| record.category == 2007).unwrap();
         assert!(last.before.as_deref().unwrap().contains("\"CertificateOwnerRole\":\"Required\""), "{last:?}");
         assert!(last.after.as_deref().unwrap().contains("\"CertificateOwnerRole\":\"None\""), "{last:?}");
         // What stays as it is leaves no record.

@@ -4,6 +4,8 @@
 
 mod agents;
 mod application_settings;
+mod audit;
+mod audit_tampering;
 mod bearer;
 mod certificate_authority;
 mod certificate_store_containers;

@@ -155,7 +155,7 @@ async fn open(config: &Config) -> anyhow::Result<Arc<App>> {
 }
 
 /// Opens an installation that is there already; makes nothing.
-async fn open_existing(config: &Config) -> anyhow::Result<Arc<App>> {
+pub(super) async fn open_existing(config: &Config) -> anyhow::Result<Arc<App>> {
     if let Some(file) = sqlite_file(config)
         && !file.exists()
     {
@@ -168,6 +168,6 @@ async fn open_existing(config: &Config) -> anyhow::Result<Arc<App>> {
     Ok(App::open_existing(options).await?)
 }
 
-fn context(app: &Arc<App>) -> Cx {
+pub(super) fn context(app: &Arc<App>) -> Cx {
     Cx::system(Arc::clone(app), REASON)
 }

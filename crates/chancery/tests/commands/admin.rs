@@ -135,6 +135,49 @@ async fn a_stored_key_is_deployed_from_a_restored_backup() {
         server.deploy(place.path(), &agent, *id).await;
     }
     server.stop().await;
+
+    // The audit log goes on from the backup, and says so to somebody who has an export, the key and an old checkpoint.
+    let at = |name: &str| place.path().join(name).display().to_string();
+    let export = at("audit.jsonl");
+    let words = ["audit", "export", "--to", &export];
+    run(&[&words[..], &storage].concat()).await.good();
+    let key = new.join("audit-key.pub").display().to_string();
+    let checkpoint = at("checkpoint");
+    std::fs::copy(new.join("audit-checkpoint"), &checkpoint).unwrap();
+    let verify = [
+        "audit",
+        "verify",
+        &export,
+        "--key",
+        &key,
+        "--checkpoint",
+        &checkpoint,
+    ];
+    let said = run(&verify).await.good();
+    assert!(said.contains("is the one that was signed"), "{said}");
+    assert!(said.contains("Restored from a backup at"), "{said}");
+    assert!(said.contains("earlier checkpoint"), "{said}");
+    let text = std::fs::read_to_string(&export).unwrap();
+    let changed = at("changed.jsonl");
+    std::fs::write(
+        &changed,
+        text.replacen("\"actor\":\"admin\"", "\"actor\":\"nobody\"", 1),
+    )
+    .unwrap();
+    let told = run(&["audit", "verify", &changed, "--key", &key])
+        .await
+        .bad();
+    assert!(told.contains("records were changed"), "{told}");
+    let cut: Vec<&str> = text.lines().collect();
+    std::fs::write(&changed, cut[..cut.len() - 2].join("\n")).unwrap();
+    let told = run(&["audit", "verify", &changed, "--key", &key])
+        .await
+        .bad();
+    assert!(told.contains("the checkpoint counts"), "{told}");
+    let told = run(&["audit", "verify", &at("none"), "--key", &key])
+        .await
+        .bad();
+    assert!(told.contains("none"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

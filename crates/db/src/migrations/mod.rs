@@ -3,6 +3,7 @@
 
 mod m0001_first;
 mod m0002_collections;
+mod m0003_audit_tree;
 mod m0006_identity_providers;
 
 use sea_orm::{
@@ -26,6 +27,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0002_collections",
         statements: m0002_collections::STATEMENTS,
+    },
+    Migration {
+        name: "0003_audit_tree",
+        statements: m0003_audit_tree::STATEMENTS,
     },
     Migration {
         name: "0006_identity_providers",

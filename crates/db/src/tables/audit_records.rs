@@ -9,10 +9,16 @@ pub struct Model {
     /// Id.
     #[sea_orm(primary_key)]
     pub id: i64,
+    /// Chain in which it was written.
+    pub chain: i32,
+    /// Its place in the chain, from 1.
+    pub position: i64,
     /// Epoch milliseconds.
     pub at: i64,
     /// Account name, or `system: reason`.
     pub actor: String,
+    /// For whom, when that is somebody else.
+    pub on_behalf_of: Option<String>,
     /// The caller's network address.
     pub address: Option<String>,
     /// The contract's AuditLogOperation.
@@ -31,6 +37,10 @@ pub struct Model {
     pub after: Option<String>,
     /// Of the request.
     pub correlation_id: Uuid,
+    /// The hash of its leaf in the tree, over all columns before.
+    pub leaf_hash: Vec<u8>,
+    /// Over the leaf's hash, with a key that is not in the database.
+    pub mac: Vec<u8>,
 }
 
 /// No relations are declared: slices join where they need to.

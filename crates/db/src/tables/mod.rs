@@ -3,7 +3,14 @@
 pub mod accounts;
 pub mod agent_sessions;
 pub mod agents;
+pub mod audit_cursors;
+pub mod audit_heads;
+pub mod audit_keys;
 pub mod audit_records;
+pub mod audit_runs;
+pub mod audit_sign_ins;
+pub mod audit_tiles;
+pub mod audit_tree;
 pub mod authorities;
 pub mod certificate_collections;
 pub mod certificate_contents;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use app::{App, sealing};
+use app::{App, audit};
 use secrets::KeyRing;
 
 use super::{context, sqlite_file};
@@ -84,7 +84,8 @@ async fn open_once(
     options.database_url = format!("sqlite:{}", copy.display());
     options.data_dir = folder.to_owned();
     let app = App::open_existing(options).await?;
-    let recorded = sealing::record_restored(&context(&app)).await;
+    // Says so in the audit log, too: it goes on openly from where the backup ends.
+    let recorded = audit::go_on_after_restore(&context(&app)).await;
     app.close().await;
     recorded?;
     // What is still in the log beside the file would stay behind.

@@ -1,0 +1,258 @@
+//! Writing a record: it takes the next position of a chain whose head is moved in the same transaction. A row that is deleted,
+//! changed, moved or put there behind the server's back is missed or out of place from then on, before any checkpoint covers it.
+//!
+//! SQLite has one writer and one chain. PostgreSQL has many: a transaction takes the first head that nobody else holds, so that
+//! no row is hot and nobody waits.
+
+use db::Dialect;
+use db::tables::audit_records::Model;
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+
+use super::entry::Entry;
+use super::keys::{Keys, Place};
+use super::leaf;
+use crate::cx::Cx;
+use crate::error::Error;
+
+/// How often a record looks for another id, when somebody else's row has the one it was given.
+const ATTEMPTS: usize = 10;
+
+const COLUMNS: &str = "id, chain, position, at, actor, on_behalf_of, address, operation, category, level, name, message, before, \
+                       after, correlation_id, leaf_hash, mac";
+const VALUES: &str = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17";
+
+/// Where a record goes.
+struct Target {
+    chain: i32,
+    position: i64,
+    id: i64,
+}
+
+/// Writes a record into the transaction of the change.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn record(tx: &db::Tx, cx: &Cx, entry: Entry) -> Result<(), Error> {
+    let log = &cx.app().audit;
+    let keys = log.keys()?;
+    let dialect = cx.db().dialect();
+    let mut target = match dialect {
+        Dialect::Sqlite => sqlite_target(tx, cx, &keys).await?,
+        Dialect::Postgres => postgres_target(tx, &keys).await?,
+    };
+    for _ in 0..ATTEMPTS {
+        let row = row(cx, &keys, &entry, &target)?;
+        if insert(tx, dialect, &keys, row).await? {
+            if dialect == Dialect::Sqlite {
+                log.set_place(Place {
+                    position: target.position,
+                    id: target.id,
+                });
+            }
+            log.written.notify_one();
+            return Ok(());
+        }
+        target.id = next_id(tx, dialect, target.id).await?;
+    }
+    Err(Error::internal("no id was free for an audit record"))
+}
+
+fn row(cx: &Cx, keys: &Keys, entry: &Entry, target: &Target) -> Result<Model, Error> {
+    let text = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string);
+    let mut row = Model {
+        id: target.id,
+        chain: target.chain,
+        position: target.position,
+        at: cx.now(),
+        actor: cx.caller_name(),
+        on_behalf_of: entry.on_behalf_of.clone(),
+        address: cx.address().map(|address| address.to_string()),
+        operation: entry.operation as i32,
+        category: entry.category as i32,
+        level: entry.level as i32,
+        name: entry.name.clone(),
+        message: entry.message.clone(),
+        before: text(&entry.before),
+        after: text(&entry.after),
+        correlation_id: cx.correlation_id(),
+        leaf_hash: Vec::new(),
+        mac: Vec::new(),
+    };
+    let hash = transparency::leaf_hash(&leaf::line(&row)?);
+    row.leaf_hash = hash.to_vec();
+    row.mac = keys.record_mac(row.chain, row.position, &hash).to_vec();
+    Ok(row)
+}
+
+/// False when another row has the id.
+async fn insert(tx: &db::Tx, dialect: Dialect, keys: &Keys, row: Model) -> Result<bool, Error> {
+    let mut sql = format!(
+        "INSERT INTO audit_records ({COLUMNS}) VALUES ({VALUES}) ON CONFLICT (id) DO NOTHING"
+    );
+    let (chain, position) = (row.chain, row.position);
+    let mut values: Vec<Value> = vec![
+        row.id.into(),
+        row.chain.into(),
+        row.position.into(),
+        row.at.into(),
+        row.actor.into(),
+        row.on_behalf_of.into(),
+        row.address.into(),
+        row.operation.into(),
+        row.category.into(),
+        row.level.into(),
+        row.name.into(),
+        row.message.into(),
+        row.before.into(),
+        row.after.into(),
+        row.correlation_id.into(),
+        row.leaf_hash.into(),
+        row.mac.into(),
+    ];
+    if dialect == Dialect::Postgres {
+        // One way to the server instead of two.
+        sql = format!(
+            "WITH head AS (UPDATE audit_heads SET position = $3, mac = $18 WHERE chain = $2) {sql}"
+        );
+        values.push(keys.head_mac(chain, position).to_vec().into());
+    }
+    let statement = Statement::from_sql_and_values(dialect.backend(), sql, values);
+    Ok(tx.execute_raw(statement).await?.rows_affected() == 1)
+}
+
+async fn next_id(tx: &db::Tx, dialect: Dialect, taken: i64) -> Result<i64, Error> {
+    let sql = match dialect {
+        Dialect::Sqlite => "SELECT COALESCE(MAX(id), 0) + 1 AS id FROM audit_records",
+        Dialect::Postgres => "SELECT nextval(pg_get_serial_sequence('audit_records', 'id')) AS id",
+    };
+    let statement = Statement::from_string(dialect.backend(), sql);
+    let row = tx.query_one_raw(statement).await?;
+    let id: Option<i64> = row.map(|row| row.try_get("", "id")).transpose()?;
+    Ok(id.unwrap_or(taken + 1))
+}
+
+const SQLITE_CHAIN: i32 = 0;
+
+/// Moves the head of the one chain. What this process wrote last is nearly always where it stands.
+async fn sqlite_target(tx: &db::Tx, cx: &Cx, keys: &Keys) -> Result<Target, Error> {
+    let log = &cx.app().audit;
+    if let Some(last) = log.place() {
+        let moved = Statement::from_sql_and_values(
+            DbBackend::Sqlite,
+            "UPDATE audit_heads SET position = $1, mac = $2 WHERE chain = 0 AND position = $3 AND mac = $4",
+            [
+                (last.position + 1).into(),
+                keys.head_mac(SQLITE_CHAIN, last.position + 1)
+                    .to_vec()
+                    .into(),
+                last.position.into(),
+                keys.head_mac(SQLITE_CHAIN, last.position).to_vec().into(),
+            ],
+        );
+        if tx.execute_raw(moved).await?.rows_affected() == 1 {
+            return Ok(Target {
+                chain: SQLITE_CHAIN,
+                position: last.position + 1,
+                id: last.id + 1,
+            });
+        }
+    }
+    // The first record of this process, or the last one was rolled back, or another process wrote.
+    let newest = Statement::from_string(
+        DbBackend::Sqlite,
+        "SELECT position, mac FROM audit_heads WHERE chain = 0",
+    );
+    let head = match tx.query_one_raw(newest).await? {
+        Some(row) => Some((row.try_get("", "position")?, row.try_get("", "mac")?)),
+        None => None,
+    };
+    let position = next_position(tx, DbBackend::Sqlite, keys, SQLITE_CHAIN, head).await?;
+    let put = Statement::from_sql_and_values(
+        DbBackend::Sqlite,
+        "INSERT INTO audit_heads (chain, position, mac) VALUES (0, $1, $2)
+         ON CONFLICT (chain) DO UPDATE SET position = excluded.position, mac = excluded.mac",
+        [
+            position.into(),
+            keys.head_mac(SQLITE_CHAIN, position).to_vec().into(),
+        ],
+    );
+    tx.execute_raw(put).await?;
+    let known = log.place().map_or(0, |place| place.id + 1);
+    let id = next_id(tx, Dialect::Sqlite, 0).await?.max(known);
+    Ok(Target {
+        chain: SQLITE_CHAIN,
+        position,
+        id,
+    })
+}
+
+/// Takes the first head that no other transaction holds, and a new id.
+async fn postgres_target(tx: &db::Tx, keys: &Keys) -> Result<Target, Error> {
+    let select = |rest: &str| {
+        let sql = format!(
+            "SELECT chain, position, mac, nextval(pg_get_serial_sequence('audit_records', 'id')) AS id
+             FROM audit_heads ORDER BY chain LIMIT 1 FOR UPDATE {rest}"
+        );
+        Statement::from_string(DbBackend::Postgres, sql)
+    };
+    let mut found = tx.query_one_raw(select("SKIP LOCKED")).await?;
+    if found.is_none() {
+        // All are held: more transactions at once than there are chains.
+        found = tx.query_one_raw(select("")).await?;
+    }
+    let (chain, head, id) = match &found {
+        Some(row) => {
+            let head = (row.try_get("", "position")?, row.try_get("", "mac")?);
+            (
+                row.try_get("", "chain")?,
+                Some(head),
+                row.try_get("", "id")?,
+            )
+        }
+        None => {
+            // Somebody deleted them all.
+            let put = "INSERT INTO audit_heads (chain, position, mac) VALUES (0, 0, '') ON CONFLICT DO NOTHING";
+            tx.execute_raw(Statement::from_string(DbBackend::Postgres, put))
+                .await?;
+            (0, None, next_id(tx, Dialect::Postgres, 0).await?)
+        }
+    };
+    let position = next_position(tx, DbBackend::Postgres, keys, chain, head).await?;
+    Ok(Target {
+        chain,
+        position,
+        id,
+    })
+}
+
+/// The position after the head's. After a head that somebody else changed or deleted, one is left out on purpose: the sequencer
+/// finds it missing and writes that down, whatever was deleted to hide what.
+async fn next_position(
+    tx: &db::Tx,
+    backend: DbBackend,
+    keys: &Keys,
+    chain: i32,
+    head: Option<(i64, Vec<u8>)>,
+) -> Result<i64, Error> {
+    if let Some((position, mac)) = &head
+        && keys.head_mac(chain, *position)[..] == mac[..]
+    {
+        return Ok(position + 1);
+    }
+    let newest = Statement::from_sql_and_values(
+        backend,
+        "SELECT MAX(position) AS position FROM audit_records WHERE chain = $1",
+        [chain.into()],
+    );
+    let row = tx.query_one_raw(newest).await?;
+    let newest: Option<i64> = row
+        .map(|row| row.try_get("", "position"))
+        .transpose()?
+        .flatten();
+    tracing::error!(
+        chain,
+        "the head of an audit chain was changed by somebody else"
+    );
+    let claimed = head.map_or(0, |(position, _)| position);
+    Ok(newest.unwrap_or(0).max(claimed).saturating_add(2))
+}

@@ -1,0 +1,235 @@
+//! `/Audit` and `/Chancery/Audit`: reading, proofs, export.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use testkit::TestServer;
+use transparency::{Checkpoint, ExportReader, Hash, Report, Verifier};
+
+/// Some changes that leave records, of roles with this name and a number behind it.
+pub(crate) async fn changes(server: &TestServer, name: &str, count: usize) {
+    for number in 0..count {
+        let role = json!({ "Name": format!("{name} {number}"), "Description": "For a test" });
+        server
+            .admin()
+            .post("/Security/Roles", role)
+            .await
+            .expect(200);
+    }
+}
+
+pub(crate) async fn signed(server: &TestServer) -> Checkpoint {
+    app::audit::checkpoint(server.app()).await.unwrap();
+    let answer = server
+        .admin()
+        .get("/Chancery/Audit/Checkpoint")
+        .await
+        .expect(200)
+        .json;
+    assert_eq!(answer["Suspended"], Value::Null);
+    let verifier = Verifier::parse(answer["Verifier"].as_str().unwrap()).unwrap();
+    let checkpoint = Checkpoint::open(answer["Checkpoint"].as_str().unwrap(), &verifier).unwrap();
+    assert_eq!(answer["Size"], checkpoint.size);
+    assert_eq!(answer["Origin"], checkpoint.origin);
+    assert_eq!(
+        answer["RootHash"],
+        transparency::to_base64(&checkpoint.root)
+    );
+    checkpoint
+}
+
+pub(crate) async fn verifier(server: &TestServer) -> Verifier {
+    let answer = server
+        .admin()
+        .get("/Chancery/Audit/Checkpoint")
+        .await
+        .expect(200)
+        .json;
+    Verifier::parse(answer["Verifier"].as_str().unwrap()).unwrap()
+}
+
+/// The check of an export, as `chancery audit verify` does it.
+pub(crate) fn checked(
+    verifier: Verifier,
+    text: &str,
+    earlier: Option<Checkpoint>,
+) -> Result<Report, String> {
+    let mut reader = ExportReader::new(verifier, earlier);
+    text.lines().for_each(|line| reader.line(line.as_bytes()));
+    reader.finish().map_err(|findings| {
+        findings
+            .iter()
+            .map(|finding| format!("{finding}\n"))
+            .collect()
+    })
+}
+
+fn hash(text: &Value) -> Hash {
+    transparency::from_base64(text.as_str().unwrap()).unwrap()
+}
+
+fn hashes(list: &Value) -> Vec<Hash> {
+    list.as_array().unwrap().iter().map(hash).collect()
+}
+
+testkit::both_databases! {
+    async fn records_are_listed_found_and_shown(server: TestServer) {
+        let admin = server.admin();
+        changes(&server, "Audited", 3).await;
+        let found = admin.get("/Audit?pq.queryString=Name%20-eq%20%22audited%201%22").await.expect(200);
+        assert_eq!(found.total(), Some(1));
+        let entry = found.items()[0].clone();
+        assert_eq!(entry["User"], "admin");
+        assert_eq!(entry["Operation"], 1);
+        assert_eq!(entry["EntityType"], "Security role");
+        assert_eq!(entry["AuditIdentifier"], "Audited 1");
+        assert_eq!(entry["Timestamp"], "2026-11-21T12:00:00Z");
+        let path = format!("/Audit/{}", entry["Id"]);
+        let detail = admin.get(&path).await.expect(200).json;
+        for (name, value) in entry.as_object().unwrap() {
+            assert_eq!(&detail[name], value);
+        }
+        assert!(detail["After"].as_str().unwrap().contains("Audited 1"));
+        assert_eq!(detail["LeafIndex"], Value::Null);
+        signed(&server).await;
+        assert!(admin.get(&path).await.expect(200).json["LeafIndex"].is_i64());
+        admin.get("/Audit/987654").await.expect(404);
+        admin.get("/Audit/x").await.expect(400);
+
+        for (query, expected) in [
+            ("ActingUser -eq \"ADMIN\" AND Operation -eq \"Created\" AND Name -startswith \"Audited\"", 3),
+            ("Category -eq \"2106\" AND Level -eq 0 AND Name -contains \"audited\"", 3),
+            ("EntityType -eq \"security role\" AND AuditIdentifier -eq \"Audited 2\"", 1),
+            ("Timestamp -gt \"2100-01-01\"", 0),
+        ] {
+            let query = query.replace(' ', "%20").replace('"', "%22");
+            let found = admin.get(&format!("/Audit?QueryString={query}")).await.expect(200);
+            assert_eq!(found.total(), Some(expected), "{query}");
+        }
+        let page = admin.get("/Audit?SortField=Timestamp&SortAscending=1&ReturnLimit=2&PageReturned=1").await.expect(200);
+        assert_eq!(page.items().len(), 2);
+        admin.get("/Audit?SortField=Nothing").await.expect(400);
+        admin.get("/Audit?QueryString=Nothing%20-eq%201").await.expect(400);
+    }
+
+    async fn related_records_are_about_the_same_thing_or_of_the_same_request(server: TestServer) {
+        let admin = server.admin();
+        let role = json!({ "Name": "Twice", "Description": "" });
+        let made = admin.post("/Security/Roles", role).await.expect(200).json;
+        changes(&server, "Other", 2).await;
+        admin.delete(&format!("/Security/Roles/{}", made["Id"])).await.expect(204);
+        let query = "Name%20-eq%20%22Twice%22%20AND%20Operation%20-eq%20%22Created%22";
+        assert_eq!(admin.get(&format!("/Audit?QueryString={query}")).await.expect(200).total(), Some(1));
+        let related = admin.get(&format!("/Audit/RelatedEntities?QueryString={query}&SortField=Id")).await.expect(200);
+        let operations: Vec<_> = related.items().iter().map(|item| item["Operation"].clone()).collect();
+        assert_eq!(operations, [1, 3]);
+        admin.get("/Audit/RelatedEntities?QueryString=Nothing%20-eq%201").await.expect(400);
+    }
+
+    async fn the_csv_has_the_documented_columns(server: TestServer) {
+        let admin = server.admin();
+        changes(&server, "=HYPERLINK(\"\"x\"\")", 1).await;
+        let query = "/Audit/Download?pq.queryString=Name%20-contains%20%22hyperlink%22";
+        let text = admin.get(query).await.expect(200).json.as_str().unwrap().to_owned();
+        let mut lines = text.split("\r\n");
+        assert_eq!(lines.next(), Some("Id,Timestamp,Message,Operation,Level,User,Category,Name,XMLMessage"));
+        let line = lines.next().unwrap();
+        assert!(line.contains(",2026-11-21T12:00:00Z,"), "{line}");
+        assert!(line.contains("\"Created\",\"Information\",\"admin\",\"Security role\",\"'=HYPERLINK("), "{line}");
+        assert!(line.contains("<AuditRecord><After>"), "{line}");
+        let plain = admin.request("GET", query).header("accept", "text/csv").send().await.expect(200);
+        assert_eq!(plain.text, text);
+        admin.get("/Audit/Download?QueryString=Nothing%20-eq%201").await.expect(400);
+    }
+
+    async fn every_record_validates_before_and_after_its_checkpoint(server: TestServer) {
+        let admin = server.admin();
+        changes(&server, "Valid", 3).await;
+        for _ in 0..2 {
+            let all = admin.get("/Audit?ReturnLimit=1000").await.expect(200);
+            assert!(all.items().len() > 5);
+            for entry in all.items() {
+                let path = format!("/Audit/{}/Validate", entry["Id"]);
+                assert_eq!(admin.get(&path).await.expect(200).json, json!(true), "{entry}");
+            }
+            let verified = admin.get("/Chancery/Audit/Verify").await.expect(200).json;
+            assert_eq!(verified["Valid"], true, "{verified}");
+            signed(&server).await;
+        }
+        admin.get("/Audit/987654/Validate").await.expect(404);
+    }
+
+    async fn proofs_lead_to_the_signed_root(server: TestServer) {
+        let admin = server.admin();
+        let first = signed(&server).await;
+        changes(&server, "Proven", 5).await;
+        let second = signed(&server).await;
+        assert!(second.size >= first.size + 5);
+        let tile = admin.get("/Chancery/Audit/Tile?Level=0&Index=0").await.expect(200).json;
+        let octets = STANDARD.decode(tile["Hashes"].as_str().unwrap()).unwrap();
+        assert_eq!(tile["Width"], second.size);
+        assert_eq!(octets.len() as u64, 32 * second.size);
+        for index in 0..second.size {
+            let proof = admin.get(&format!("/Chancery/Audit/InclusionProof?LeafIndex={index}")).await.expect(200).json;
+            let leaf = hash(&proof["LeafHash"]);
+            let at = usize::try_from(index).unwrap() * 32;
+            assert_eq!(octets[at..at + 32], leaf);
+            transparency::verify_inclusion(&leaf, index, second.size, &hashes(&proof["Proof"]), &second.root).unwrap();
+        }
+        let newest = admin.get("/Audit?SortField=Id&SortAscending=1&ReturnLimit=1").await.expect(200).items()[0].clone();
+        let proof = admin.get(&format!("/Chancery/Audit/InclusionProof?Id={}", newest["Id"])).await.expect(200).json;
+        assert_eq!(hex::encode(hash(&proof["LeafHash"])), newest["ImmutableIdentifier"].as_str().unwrap());
+        let path = format!("/Chancery/Audit/ConsistencyProof?FirstSize={}", first.size);
+        let proof = admin.get(&path).await.expect(200).json;
+        assert_eq!(hash(&proof["FirstRootHash"]), first.root);
+        transparency::verify_consistency(first.size, &first.root, second.size, &second.root, &hashes(&proof["Proof"])).unwrap();
+
+        admin.get(&format!("/Chancery/Audit/InclusionProof?LeafIndex={}", second.size)).await.expect(404);
+        admin.get("/Chancery/Audit/InclusionProof?Id=987654").await.expect(404);
+        admin.get("/Chancery/Audit/InclusionProof?LeafIndex=-1").await.expect(404);
+        admin.get("/Chancery/Audit/InclusionProof").await.expect(400);
+        admin.get("/Chancery/Audit/Tile?Level=3").await.expect(404);
+        admin.get("/Chancery/Audit/Tile?Index=9223372036854775807&Level=255").await.expect(404);
+        admin.get("/Chancery/Audit/Tile?Level=x").await.expect(400);
+        admin.get("/Chancery/Audit/ConsistencyProof").await.expect(400);
+        admin.get("/Chancery/Audit/ConsistencyProof?FirstSize=5&SecondSize=4").await.expect(400);
+        admin.get(&format!("{path}&SecondSize=100000")).await.expect(400);
+    }
+
+    async fn an_export_is_checked_without_the_server(server: TestServer) {
+        let admin = server.admin();
+        let key = verifier(&server).await;
+        changes(&server, "Exported", 2).await;
+        let earlier = signed(&server).await;
+        // More than a tile of records.
+        let cx = server.cx();
+        for _ in 0..270 {
+            app::sealing::record_backup(&cx).await.unwrap();
+        }
+        let text = admin.get("/Chancery/Audit/Export").await.expect(200).text;
+        let report = checked(key.clone(), &text, Some(earlier.clone())).unwrap();
+        assert!(report.size > 270);
+        assert_eq!((report.pruned, report.restored), (0, vec![]));
+        assert_eq!(report.size, signed(&server).await.size);
+        let changed = text.replacen("A backup of", "No backup of", 1);
+        assert!(checked(key.clone(), &changed, None).unwrap_err().contains("records 0 to 255"));
+        let other = Checkpoint { root: [7; 32], ..earlier };
+        assert!(checked(key, &text, Some(other)).unwrap_err().contains("earlier checkpoint"));
+    }
+
+    async fn reading_needs_the_permission(server: TestServer) {
+        let reader = server.account(&["/auditing/read/"]).await;
+        let id = reader.get("/Audit?ReturnLimit=1").await.expect(200).items()[0]["Id"].clone();
+        signed(&server).await;
+        let stranger = server.account(&["/certificates/collections/read/", "/security/read/"]).await;
+        for path in [
+            "/Audit", "/Audit/RelatedEntities", "/Audit/Download", &format!("/Audit/{id}"), &format!("/Audit/{id}/Validate"),
+            "/Chancery/Audit/Checkpoint", "/Chancery/Audit/Tile", "/Chancery/Audit/InclusionProof?LeafIndex=0",
+            "/Chancery/Audit/ConsistencyProof?FirstSize=1", "/Chancery/Audit/Export", "/Chancery/Audit/Verify",
+        ] {
+            reader.get(path).await.expect(200);
+            stranger.get(path).await.expect(403);
+            server.anonymous().get(path).await.expect(401);
+        }
+    }
+}
