@@ -8,6 +8,7 @@ use axum::extract::Request;
 
 use crate::cx::{Clock, Randomness};
 use crate::identity_providers::{KeyCache, ProviderCache};
+use crate::security::token_keys::{self, TokenKeyCache};
 use crate::security::{CredentialCache, GrantsCache, TokenCache};
 use crate::web::{self, ApiRoutes};
 use crate::{audit, authorities, start};
@@ -106,6 +107,7 @@ pub struct App {
     pub(crate) tokens: TokenCache,
     pub(crate) providers: ProviderCache,
     pub(crate) provider_keys: KeyCache,
+    pub(crate) token_keys: TokenKeyCache,
     pub(crate) issuers: authorities::IssuerCache,
     pub(crate) egress: egress::Client,
     pub(crate) audit: audit::Log,
@@ -143,6 +145,7 @@ impl App {
             tokens: TokenCache::default(),
             providers: ProviderCache::default(),
             provider_keys: KeyCache::default(),
+            token_keys: TokenKeyCache::default(),
             issuers: authorities::IssuerCache::default(),
             egress,
             audit: audit::Log::default(),
@@ -150,6 +153,7 @@ impl App {
         });
         audit::open(&app).await?;
         start::set_up(&app).await?;
+        token_keys::ensure(&app).await?;
         authorities::fill(&app).await?;
         Ok(app)
     }

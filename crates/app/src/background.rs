@@ -30,6 +30,9 @@ async fn sweep(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
         if *shutdown.borrow() {
             return;
         }
+        if let Err(error) = crate::security::doors::sweep(app).await {
+            tracing::error!(%error, source = ?std::error::Error::source(&error), "background: sessions");
+        }
         if let Err(error) = crate::agents::sweep(app).await {
             tracing::error!(%error, source = ?std::error::Error::source(&error), "background: agents");
         }

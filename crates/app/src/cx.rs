@@ -91,6 +91,8 @@ pub struct Identity {
     pub name: String,
     /// The authentication scheme of the provider that vouches for it.
     pub provider: String,
+    /// The session, where a browser asks.
+    pub session_id: Option<uuid::Uuid>,
     /// What the roles of its claims allow.
     pub grants: Arc<Grants>,
 }
@@ -129,6 +131,27 @@ impl Cx {
             correlation_id,
             address: None,
         }
+    }
+
+    /// The context of a request by somebody who is about to sign in or out. May do nothing.
+    pub(crate) fn at_the_door(
+        app: Arc<App>,
+        correlation_id: Uuid,
+        address: Option<IpAddr>,
+    ) -> Self {
+        let nobody = Identity {
+            account_id: None,
+            name: "sign-in".to_owned(),
+            provider: String::new(),
+            session_id: None,
+            grants: Arc::default(),
+        };
+        Self::new(
+            app,
+            Caller::Identity(Arc::new(nobody)),
+            correlation_id,
+            address,
+        )
     }
 
     /// The application: caches and options.

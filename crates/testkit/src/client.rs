@@ -17,7 +17,7 @@ use crate::database::Database;
 /// The base that paths without one are below.
 const BASE: &str = "/KeyfactorAPI";
 
-/// Somebody who calls the server. Paths are below the base unless they begin with `/Keyfactor`.
+/// Somebody who calls the server. Paths are below the base unless they begin with `/Keyfactor` or lead to sign-in.
 #[derive(Clone, Debug)]
 pub struct Client {
     app: Arc<App>,
@@ -70,9 +70,11 @@ impl Client {
 
     /// Any request. `method` is a name or a [`Method`]; names are sent as they stand (`Put`).
     pub fn request(&self, method: impl AsRef<str>, path: &str) -> RequestBuilder {
+        let beside = ["/oauth2/", "/.well-known/", "/signin", "/signout"];
         let absolute = path
             .get(..10)
-            .is_some_and(|start| start.eq_ignore_ascii_case("/Keyfactor"));
+            .is_some_and(|start| start.eq_ignore_ascii_case("/Keyfactor"))
+            || beside.iter().any(|start| path.starts_with(start));
         let mut headers = HeaderMap::new();
         if let Some((name, password)) = &self.credentials {
             let encoded =
@@ -121,6 +123,12 @@ impl RequestBuilder {
             );
         }
         self
+    }
+
+    /// A form.
+    pub fn form(mut self, text: impl Into<Vec<u8>>) -> Self {
+        self.body = text.into();
+        self.header("content-type", "application/x-www-form-urlencoded")
     }
 
     /// The version of the operation.

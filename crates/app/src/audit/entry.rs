@@ -73,6 +73,7 @@ pub(crate) enum Category {
     Installation = 2110,
     AuditLog = 2111,
     IdentityProvider = 2112,
+    Session = 2113,
 }
 
 /// The names of all categories.
@@ -97,6 +98,7 @@ pub(crate) const CATEGORIES: &[(&str, i64)] = &[
     ("installation", 2110),
     ("audit log", 2111),
     ("identity provider", 2112),
+    ("session", 2113),
 ];
 
 /// The names of all levels.

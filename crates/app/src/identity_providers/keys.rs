@@ -29,7 +29,6 @@ const KEYS_MAX: usize = 100;
 
 /// The members of the discovery document that are used.
 #[derive(Clone, Debug, Deserialize)]
-#[expect(dead_code, reason = "the browser's sign-in needs it")]
 pub(crate) struct Discovery {
     /// Who issues; has to be the authority.
     pub(crate) issuer: String,
@@ -300,11 +299,7 @@ async fn fetch(app: &App, provider: &Provider) -> Result<(Option<Discovery>, Vec
 }
 
 /// A JSON document of the provider.
-pub(crate) async fn document<T: DeserializeOwned>(
-    app: &App,
-    what: &str,
-    address: &str,
-) -> Result<T, String> {
+async fn document<T: DeserializeOwned>(app: &App, what: &str, address: &str) -> Result<T, String> {
     if !is_secure(address) {
         return Err(format!(
             "The address of the {what} does not begin with https://."

@@ -13,7 +13,6 @@ use crate::sealing::IDENTITY_PROVIDER_SECRET;
 
 /// A provider of identities.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the browser's sign-in needs it")]
 pub(crate) struct Provider {
     /// Its id.
     pub(crate) id: Uuid,
@@ -87,7 +86,6 @@ impl Provider {
     }
 
     /// What browsers ask the provider for.
-    #[expect(dead_code, reason = "the browser's sign-in needs it")]
     pub(crate) fn scope(&self) -> &str {
         self.text_or("Scope", "openid profile email")
     }
@@ -120,7 +118,6 @@ impl Provider {
     }
 
     /// This server's secret at the provider.
-    #[expect(dead_code, reason = "the browser's sign-in needs it")]
     ///
     /// # Errors
     /// When it cannot be opened.

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod claims;
 mod decide;
 pub(crate) mod object_grants;
+pub(crate) mod doors;
 mod ownership;
 mod passwords;
 pub mod permission_sets;
@@ -11,7 +12,9 @@ pub mod permissions;
 mod role_grants;
 mod roles;
 mod scopes;
+mod sessions;
 mod sign_in;
+pub mod token_keys;
 
 pub use decide::{Allowed, Grants, HeldRole, Look, Reach, Target};
 pub(crate) use ownership::OwnerChange;
@@ -27,5 +30,5 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// `/Security/Roles`.
 pub(crate) fn routes() -> OpenApiRouter {
-    roles::routes()
+    roles::routes().merge(sessions::routes())
 }

@@ -150,6 +150,11 @@ async fn route(app: &Arc<App>, mut request: Request, correlation_id: Uuid) -> Re
     if let Some(below) = path::below(&app.options.agents_prefix, &path) {
         return agents::protocol::serve(app, request, &below, correlation_id).await;
     }
+    if security::doors::leads_here(&path) {
+        return security::doors::serve(app, request, correlation_id)
+            .await
+            .unwrap_or_else(IntoResponse::into_response);
+    }
     let Some(below) = app
         .options
         .api_bases

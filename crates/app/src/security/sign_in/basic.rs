@@ -88,11 +88,43 @@ pub(super) async fn sign_in(
     headers: &HeaderMap,
     address: Option<IpAddr>,
 ) -> Result<Identity, Error> {
-    let (name, password) = credentials(headers)?;
-    let (account, generation) = find(app, &name).await?;
+    let possible = [credentials(headers)?];
+    let (account, generation) = prove(app, &possible, address).await?;
+    Ok(Identity {
+        account_id: Some(account.id),
+        name: account.name,
+        provider: LOCAL_PROVIDER.to_owned(),
+        session_id: None,
+        grants: super::grants::of(app, &[account.claim_id], generation).await?,
+    })
+}
+
+/// The account that a name and a password prove, and the generation of what is granted. There may be several ways to read
+/// what a client sent; a failure of all of them counts once.
+///
+/// # Errors
+/// 401 without saying which of name and password is wrong; for accounts that are locked or disabled.
+pub(crate) async fn prove(
+    app: &Arc<App>,
+    possible: &[(String, String)],
+    address: Option<IpAddr>,
+) -> Result<(accounts::Model, i64), Error> {
     let refused = || Error::new(Kind::Unauthenticated, "The name or the password is wrong.");
+    let mut found = (None, 0);
+    for (name, _) in possible.iter().filter(|(name, _)| !name.contains('\0')) {
+        found = find(app, name).await?;
+        if found.0.is_some() {
+            break;
+        }
+    }
+    let (account, generation) = found;
+    let mut passwords = possible
+        .iter()
+        .map(|(_, password)| password)
+        .filter(|password| password.len() <= passwords::PASSWORD_OCTETS_MAX);
     let Some(account) = account else {
         // As much work as for an account that exists, so that the time tells nothing.
+        let password = passwords.next().cloned().unwrap_or_default();
         passwords::hash(password, app.options.password_cost).await?;
         return Err(refused());
     };
@@ -101,17 +133,23 @@ pub(super) async fn sign_in(
         let message = "The account is locked for a while after wrong passwords. Try again later.";
         return Err(Error::new(Kind::Unauthenticated, message));
     }
-    if !app
-        .credentials
-        .knows(account.id, &password, &account.password_hash, now)
-    {
-        if !passwords::verify(password.clone(), account.password_hash.clone()).await? {
+    let passwords: Vec<&String> = passwords.collect();
+    let hash = &account.password_hash;
+    let known = |password: &&&String| app.credentials.knows(account.id, password, hash, now);
+    if !passwords.iter().any(|password| known(&password)) {
+        let mut right = None;
+        for password in passwords {
+            if passwords::verify(password.clone(), hash.clone()).await? {
+                right = Some(password);
+                break;
+            }
+        }
+        let Some(password) = right else {
             tracing::warn!(account = account.name, address = ?address, "sign-in failed");
             count_failure(app, account.id, now).await?;
             return Err(refused());
-        }
-        app.credentials
-            .remember(account.id, &password, &account.password_hash, now);
+        };
+        app.credentials.remember(account.id, password, hash, now);
     }
     // Also for a remembered password: only wrong ones in a row count.
     if account.failures != 0 {
@@ -123,13 +161,23 @@ pub(super) async fn sign_in(
             "The account is disabled.",
         ));
     }
-    let grants = super::grants::of(app, &[account.claim_id], generation).await?;
-    Ok(Identity {
-        account_id: Some(account.id),
-        name: account.name,
-        provider: LOCAL_PROVIDER.to_owned(),
-        grants,
-    })
+    Ok((account, generation))
+}
+
+/// The account of an id, and the generation of what is granted.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn find_by_id(
+    app: &App,
+    id: i64,
+) -> Result<Option<(accounts::Model, i64)>, Error> {
+    let found = accounts::Entity::find_by_id(id)
+        .expr_as(super::grants::generation_query(), "generation")
+        .into_model::<Found>()
+        .one(app.db.read())
+        .await?;
+    Ok(found.map(|found| (found.account, found.generation.unwrap_or_default())))
 }
 
 fn credentials(headers: &HeaderMap) -> Result<(String, String), Error> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_lc_rs::digest;
 
 use super::token::{self, Said, Wanted};
-use super::token_claims;
+use super::{own_token, token_claims};
 use crate::app::App;
 use crate::cx::Identity;
 use crate::error::{Error, Kind};
@@ -30,20 +30,35 @@ struct Verified {
     bearer: Arc<Bearer>,
 }
 
-struct Bearer {
-    name: String,
-    scheme: String,
-    claim_ids: Vec<i64>,
+/// Who a token stands for.
+pub(super) struct Bearer {
+    pub(super) name: String,
+    pub(super) scheme: String,
+    pub(super) claim_ids: Vec<i64>,
 }
 
 impl TokenCache {
-    fn find(&self, hash: &[u8; 32], generation: i64, now: i64) -> Option<Arc<Bearer>> {
+    pub(super) fn find(&self, hash: &[u8; 32], generation: i64, now: i64) -> Option<Arc<Bearer>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = known.get(hash)?;
         (found.generation == generation && now < found.until).then(|| Arc::clone(&found.bearer))
     }
 
-    fn remember(&self, hash: [u8; 32], verified: Verified, now: i64) {
+    /// Remembers who a token stands for, until it ends or a little while has passed.
+    pub(super) fn remember(
+        &self,
+        hash: [u8; 32],
+        bearer: Bearer,
+        generation: i64,
+        ends_at: i64,
+        now: i64,
+    ) -> Arc<Bearer> {
+        let verified = Verified {
+            generation,
+            until: ends_at.min(now + REMEMBERED_MS),
+            bearer: Arc::new(bearer),
+        };
+        let bearer = Arc::clone(&verified.bearer);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED_MAX {
             known.retain(|_, one| one.until > now);
@@ -51,12 +66,8 @@ impl TokenCache {
         if known.len() < REMEMBERED_MAX {
             known.insert(hash, verified);
         }
+        bearer
     }
-}
-
-/// The refusal of any token: it does not say why. The log does.
-pub(super) fn refused() -> Error {
-    Error::new(Kind::Unauthenticated, "The token is not accepted.")
 }
 
 /// Whose token this is.
@@ -72,6 +83,9 @@ pub(super) async fn sign_in(
         Ok(said) => said,
         Err(reason) => return Err(logged(&reason, None, address)),
     };
+    if said.issuer == own_token::issuer(app) {
+        return own_token::sign_in(app, token, &said, address).await;
+    }
     let now = app.clock.now();
     let hash = hash(token);
     let generation = super::grants::generation(app).await?;
@@ -84,25 +98,20 @@ pub(super) async fn sign_in(
             let portrait = token_claims::portrait(&provider, &claims, true)
                 .map_err(|reason| logged(&reason, Some(&said), address))?;
             let claim_ids = token_claims::entered(app, &provider.scheme, &portrait.claims).await?;
-            let bearer = Arc::new(Bearer {
+            let bearer = Bearer {
                 name: portrait.name,
                 scheme: provider.scheme.clone(),
                 claim_ids,
-            });
-            let until = token::expires_at(&claims).min(now + REMEMBERED_MS);
-            let verified = Verified {
-                generation,
-                until,
-                bearer: Arc::clone(&bearer),
             };
-            app.tokens.remember(hash, verified, now);
-            bearer
+            let ends_at = token::expires_at(&claims);
+            app.tokens.remember(hash, bearer, generation, ends_at, now)
         }
     };
     Ok(Identity {
         account_id: None,
         name: bearer.name.clone(),
         provider: bearer.scheme.clone(),
+        session_id: None,
         grants: super::grants::of(app, &bearer.claim_ids, generation).await?,
     })
 }
@@ -152,14 +161,31 @@ pub(super) async fn proven(
     token::verify(token, &key.key, &wanted)
 }
 
+/// The claims of an ID token of this provider for this server.
+///
+/// # Errors
+/// What is wrong, for the log.
+pub(crate) async fn id_token(
+    app: &App,
+    provider: &Provider,
+    token: &str,
+) -> Result<token::Claims, String> {
+    let said = token::said(token)?;
+    if !provider.issues(&said.issuer) {
+        return Err("the ID token is of another issuer".into());
+    }
+    proven(app, provider, token, &said, &[provider.client_id()]).await
+}
+
 fn hash(token: &str) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
     hash
 }
 
-fn logged(reason: &str, said: Option<&Said>, address: Option<IpAddr>) -> Error {
+/// The refusal of any token, and its reason in the log.
+pub(super) fn logged(reason: &str, said: Option<&Said>, address: Option<IpAddr>) -> Error {
     let issuer = said.map(|said| said.issuer.chars().take(200).collect::<String>());
     tracing::warn!(reason, issuer, address = ?address, "sign-in failed");
-    refused()
+    Error::new(Kind::Unauthenticated, "The token is not accepted.")
 }

@@ -69,7 +69,7 @@ pub(super) fn generation_query() -> SimpleExpr {
 ///
 /// # Errors
 /// Those of the database.
-pub(super) async fn generation(app: &App) -> Result<i64, Error> {
+pub(crate) async fn generation(app: &App) -> Result<i64, Error> {
     let row = counters::Entity::find_by_id((GENERATION.to_owned(), 0))
         .one(app.db.read())
         .await?;

@@ -11,7 +11,7 @@ pub(super) const TOKEN_MAX: usize = 16 * 1024;
 pub(super) const LEEWAY_S: i64 = 30;
 
 /// What stands in a token: names of claims and their values.
-pub(super) type Claims = Map<String, Value>;
+pub(crate) type Claims = Map<String, Value>;
 
 /// What a token says of itself. Nothing of it is proven.
 #[derive(Debug)]

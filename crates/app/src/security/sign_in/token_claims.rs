@@ -17,13 +17,13 @@ const VALUE_MAX: usize = 1_000;
 
 /// What is said of a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Portrait {
+pub(crate) struct Portrait {
     /// The name that history and audit show.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Who it is at the provider.
-    pub(super) subject: String,
+    pub(crate) subject: String,
     /// What it may hold roles by.
-    pub(super) claims: Vec<(ClaimType, String)>,
+    pub(crate) claims: Vec<(ClaimType, String)>,
 }
 
 /// What the claims of a token say. `client` tells whether the token may stand for its client: a token that was made for a
@@ -31,7 +31,7 @@ pub(super) struct Portrait {
 ///
 /// # Errors
 /// What is wrong, for the log.
-pub(super) fn portrait(
+pub(crate) fn portrait(
     provider: &Provider,
     said: &Claims,
     client: bool,
