@@ -3,8 +3,8 @@
 pub mod accounts;
 pub mod claims;
 mod decide;
-pub(crate) mod object_grants;
 pub(crate) mod doors;
+pub(crate) mod object_grants;
 mod ownership;
 mod passwords;
 pub mod permission_sets;
