@@ -11,7 +11,7 @@ use crate::identity_providers::{KeyCache, ProviderCache};
 use crate::security::token_keys::{self, TokenKeyCache};
 use crate::security::{CredentialCache, GrantsCache, TokenCache};
 use crate::web::{self, ApiRoutes};
-use crate::{audit, authorities, start};
+use crate::{audit, authorities, certificate_stores, start};
 
 /// What an application is opened with.
 #[derive(Debug)]
@@ -109,6 +109,7 @@ pub struct App {
     pub(crate) provider_keys: KeyCache,
     pub(crate) token_keys: TokenKeyCache,
     pub(crate) issuers: authorities::IssuerCache,
+    pub(crate) store_order: certificate_stores::StoreOrder,
     pub(crate) egress: egress::Client,
     pub(crate) audit: audit::Log,
     routes: OnceLock<[ApiRoutes; 2]>,
@@ -147,6 +148,7 @@ impl App {
             provider_keys: KeyCache::default(),
             token_keys: TokenKeyCache::default(),
             issuers: authorities::IssuerCache::default(),
+            store_order: certificate_stores::StoreOrder::default(),
             egress,
             audit: audit::Log::default(),
             routes: OnceLock::new(),

@@ -5,6 +5,7 @@ mod agents;
 mod client;
 mod enrollment;
 mod listing;
+mod scoped;
 mod server;
 mod start;
 
@@ -32,6 +33,9 @@ struct Arguments {
     /// Agents that are simulated.
     #[arg(long, default_value_t = 1_000)]
     agents: usize,
+    /// Certificate stores that are paged through.
+    #[arg(long, default_value_t = 100_000)]
+    stores: usize,
     /// Callers that enroll at once.
     #[arg(long, default_value_t = 64)]
     callers: usize,
@@ -106,6 +110,8 @@ async fn run(arguments: &Arguments, database: &str, setup: &Setup) -> anyhow::Re
         "workload": "jobs created and completed", "database": database, "agents": arguments.agents, "jobs": jobs.jobs,
         "created_per_second": jobs.created_per_second, "completed_per_second": jobs.completed_per_second
     }))?;
+    let paged = scoped::run(&server, arguments.stores).await?;
+    report(&paged.line(database, arguments.stores))?;
     server.stop().await
 }
 

@@ -61,7 +61,7 @@ impl Server {
     pub(crate) async fn start(setup: &Setup) -> anyhow::Result<Self> {
         let server = Self::launch(setup).await?;
         if server.api()?.get("/Status/Endpoints").await.is_err() {
-            server.create_account().await?;
+            server.create_account(ACCOUNT, "Administrator").await?;
         }
         Ok(server)
     }
@@ -106,13 +106,13 @@ impl Server {
         })
     }
 
-    async fn create_account(&self) -> anyhow::Result<()> {
+    async fn create_account(&self, name: &str, role: &str) -> anyhow::Result<()> {
         let mut command = self.setup.command(&[
             "admin",
             "create-account",
-            ACCOUNT,
+            name,
             "--role",
-            "Administrator",
+            role,
             "--password-stdin",
         ]);
         let mut child = command
@@ -132,6 +132,12 @@ impl Server {
     /// A client signed in as the administrator.
     pub(crate) fn api(&self) -> anyhow::Result<Api> {
         Ok(Api::new(&self.url, &self.roots, None)?.with_account(ACCOUNT, PASSWORD))
+    }
+
+    /// A client signed in as a new account in a role.
+    pub(crate) async fn account(&self, name: &str, role: &str) -> anyhow::Result<Api> {
+        self.create_account(name, role).await?;
+        Ok(Api::new(&self.url, &self.roots, None)?.with_account(name, PASSWORD))
     }
 
     /// A client without an account, or with an agent's certificate.

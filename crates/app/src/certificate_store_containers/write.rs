@@ -3,14 +3,18 @@
 use db::tables::{certificate_stores, store_containers, store_types};
 use jobs::Schedule;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
+use super::authorize;
 use super::list::ContainerResponse;
 use crate::audit::{self, Category, Entry, Operation};
-use crate::certificate_stores::StoreResponse;
+use crate::certificate_stores::{StoreResponse, assign, stores_changed};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::orchestrator_jobs::schedule_inventory;
@@ -55,10 +59,10 @@ pub(super) async fn create(
     Body(request): Body<ContainerRequest>,
 ) -> Result<Json<ContainerResponse>, Error> {
     cx.authorize(Permission::StoresModify)?;
-    let row = create_container(&cx, request.try_into()?).await?;
-    Ok(Json(
-        ContainerResponse::of(&cx, cx.db().read(), row, true).await?,
-    ))
+    let (row, schedule) = create_container(&cx, request.try_into()?).await?;
+    let mut answer = ContainerResponse::of(&cx, cx.db().read(), row, true).await?;
+    answer.echo(schedule.as_ref(), cx.now());
+    Ok(Json(answer))
 }
 
 /// Replaces a container: members left out are cleared. A changed schedule goes to its stores when it overwrites theirs.
@@ -67,11 +71,11 @@ pub(super) async fn replace(
     cx: Cx,
     Body(request): Body<ContainerRequest>,
 ) -> Result<Json<ContainerResponse>, Error> {
-    cx.authorize(Permission::StoresModify)?;
-    let row = replace_container(&cx, request.try_into()?).await?;
-    Ok(Json(
-        ContainerResponse::of(&cx, cx.db().read(), row, true).await?,
-    ))
+    cx.authorize_somewhere(Permission::StoresModify)?;
+    let (row, schedule) = replace_container(&cx, request.try_into()?).await?;
+    let mut answer = ContainerResponse::of(&cx, cx.db().read(), row, true).await?;
+    answer.echo(schedule.as_ref(), cx.now());
+    Ok(Json(answer))
 }
 
 /// Deletes a container. Its stores stay, without a container.
@@ -82,35 +86,46 @@ pub(super) async fn delete(cx: Cx, PathId(id): PathId<i64>) -> Result<NoContent,
 
 /// A request whose parts have been read.
 #[derive(Debug)]
-struct Wanted {
-    id: Option<i64>,
-    name: String,
-    overwrite_schedules: bool,
-    schedule: Option<Schedule>,
-    store_type_id: Option<i64>,
+pub(super) struct Wanted {
+    pub(super) id: Option<i64>,
+    pub(super) name: String,
+    pub(super) overwrite_schedules: bool,
+    pub(super) schedule: Option<Schedule>,
+    pub(super) store_type_id: Option<i64>,
+    /// Stores that are to come to it, whatever container they are in.
+    pub(super) stores: Vec<Uuid>,
 }
 
 impl TryFrom<ContainerRequest> for Wanted {
     type Error = Error;
 
     fn try_from(request: ContainerRequest) -> Result<Self, Error> {
-        let name = request.name.unwrap_or_default().trim().to_owned();
-        if name.is_empty() {
-            return Err(Error::bad_request("Name: a value is required."));
-        }
-        if name.chars().count() > NAME_MAX {
-            return Err(Error::bad_request(format!(
-                "Name: longer than {NAME_MAX} characters."
-            )));
-        }
         Ok(Self {
             id: request.id.filter(|id| *id != 0),
-            name,
+            name: checked_name("Name", request.name)?,
             overwrite_schedules: request.overwrite_schedules.unwrap_or_default(),
             schedule: request.schedule.check("Schedule")?.schedule(),
             store_type_id: request.cert_store_type.filter(|id| *id > 0),
+            stores: Vec::new(),
         })
     }
+}
+
+/// # Errors
+/// 400 for a name that is empty or too long; `member` says where it stands.
+pub(super) fn checked_name(member: &str, name: Option<String>) -> Result<String, Error> {
+    let name = name.unwrap_or_default().trim().to_owned();
+    if name.is_empty() {
+        return Err(Error::bad_request(format!(
+            "{member}: a value is required."
+        )));
+    }
+    if name.chars().count() > NAME_MAX {
+        return Err(Error::bad_request(format!(
+            "{member}: longer than {NAME_MAX} characters."
+        )));
+    }
+    Ok(name)
 }
 
 async fn name_is_free(tx: &db::Tx, name: &str, id: Option<i64>) -> Result<(), Error> {
@@ -126,31 +141,29 @@ async fn name_is_free(tx: &db::Tx, name: &str, id: Option<i64>) -> Result<(), Er
     Ok(())
 }
 
-async fn create_container(cx: &Cx, wanted: Wanted) -> Result<Model, Error> {
+/// Creates a container. Answers its row, and the schedule that was asked for, which a row does not keep that ran at once.
+pub(super) async fn create_container(
+    cx: &Cx,
+    wanted: Wanted,
+) -> Result<(Model, Option<Schedule>), Error> {
     cx.authorize(Permission::StoresModify)?;
     let cx = cx.clone();
     cx.db()
         .clone()
         .write("certificate_store_containers.create", move |tx| {
             Box::pin(async move {
-                name_is_free(tx, &wanted.name, None).await?;
-                if let Some(id) = wanted.store_type_id
-                    && store_types::Entity::find_by_id(id).one(tx).await?.is_none()
-                {
-                    let message =
-                        format!("CertStoreType: there is no certificate store type {id}.");
-                    return Err(Error::bad_request(message));
-                }
-                let row = store_containers::ActiveModel {
-                    id: ActiveValue::NotSet,
-                    name_fold: ActiveValue::Set(db::fold(&wanted.name)),
-                    name: ActiveValue::Set(wanted.name),
-                    overwrite_schedules: ActiveValue::Set(wanted.overwrite_schedules),
-                    schedule: ActiveValue::Set(wanted.schedule.map(|schedule| schedule.compact())),
-                    store_type_id: ActiveValue::Set(wanted.store_type_id),
-                    created_at: ActiveValue::Set(cx.now()),
+                let schedule = wanted.schedule;
+                let row = create_row(tx, &cx, &wanted.name, wanted.store_type_id).await?;
+                let mut active = row.into_active_model();
+                active.overwrite_schedules = ActiveValue::Set(wanted.overwrite_schedules);
+                active.schedule = ActiveValue::Set(kept(schedule, wanted.overwrite_schedules));
+                let row = active.update(tx).await?;
+                // Those who come are given the schedule as it was asked for.
+                let asked = Model {
+                    schedule: schedule.map(|schedule| schedule.compact()),
+                    ..row.clone()
                 };
-                let row = row.insert(tx).await?;
+                assign(tx, &cx, &wanted.stores, &asked).await?;
                 let message = format!("Certificate store container {} was created.", row.name);
                 let entry = Entry::new(
                     Operation::Created,
@@ -159,17 +172,58 @@ async fn create_container(cx: &Cx, wanted: Wanted) -> Result<Model, Error> {
                     message,
                 );
                 audit::record(tx, &cx, entry.after(audited(&row))).await?;
-                Ok::<_, Error>(row)
+                Ok::<_, Error>((row, schedule))
             })
         })
         .await
 }
 
-async fn replace_container(cx: &Cx, wanted: Wanted) -> Result<Model, Error> {
-    cx.authorize(Permission::StoresModify)?;
+/// Writes a new container without a schedule. Neither authorizes nor records.
+///
+/// # Errors
+/// 400 for a name that is taken and an unknown type.
+pub(crate) async fn create_row(
+    tx: &db::Tx,
+    cx: &Cx,
+    name: &str,
+    store_type_id: Option<i64>,
+) -> Result<Model, Error> {
+    name_is_free(tx, name, None).await?;
+    if let Some(id) = store_type_id
+        && store_types::Entity::find_by_id(id).one(tx).await?.is_none()
+    {
+        let message = format!("CertStoreType: there is no certificate store type {id}.");
+        return Err(Error::bad_request(message));
+    }
+    let row = store_containers::ActiveModel {
+        id: ActiveValue::NotSet,
+        name_fold: ActiveValue::Set(db::fold(name)),
+        name: ActiveValue::Set(name.to_owned()),
+        overwrite_schedules: ActiveValue::Set(false),
+        schedule: ActiveValue::Set(None),
+        store_type_id: ActiveValue::Set(store_type_id),
+        created_at: ActiveValue::Set(cx.now()),
+    };
+    Ok(row.insert(tx).await?)
+}
+
+/// What a container keeps of a schedule: one that all its stores are given to run at once is over with that.
+fn kept(schedule: Option<Schedule>, overwrites: bool) -> Option<String> {
+    match schedule {
+        Some(Schedule::Immediate) if overwrites => None,
+        other => other.map(|schedule| schedule.compact()),
+    }
+}
+
+/// Replaces a container. Answers as [`create_container`].
+pub(super) async fn replace_container(
+    cx: &Cx,
+    wanted: Wanted,
+) -> Result<(Model, Option<Schedule>), Error> {
     let id = wanted
         .id
         .ok_or_else(|| Error::bad_request("Id: a value is required."))?;
+    authorize(cx, Permission::StoresModify, id)?;
     let cx = cx.clone();
     cx.db()
         .clone()
@@ -187,20 +241,26 @@ async fn replace_container(cx: &Cx, wanted: Wanted) -> Result<Model, Error> {
                         "CertStoreType: the type of a container cannot change.",
                     ));
                 }
+                let schedule = wanted.schedule;
                 let row = Model {
                     name_fold: db::fold(&wanted.name),
                     name: wanted.name,
                     overwrite_schedules: wanted.overwrite_schedules,
-                    schedule: wanted.schedule.map(|schedule| schedule.compact()),
+                    schedule: kept(schedule, wanted.overwrite_schedules),
                     ..before.clone()
                 };
                 let active: store_containers::ActiveModel = row.clone().into();
                 active.reset_all().update(tx).await?;
-                let newly = row.schedule != before.schedule || !before.overwrite_schedules;
-                let had_or_has = row.schedule.is_some() || before.schedule.is_some();
+                let asked = Model {
+                    schedule: schedule.map(|schedule| schedule.compact()),
+                    ..row.clone()
+                };
+                let newly = asked.schedule != before.schedule || !before.overwrite_schedules;
+                let had_or_has = asked.schedule.is_some() || before.schedule.is_some();
                 if row.overwrite_schedules && newly && had_or_has {
-                    push(tx, &cx, id, wanted.schedule).await?;
+                    push(tx, &cx, id, schedule).await?;
                 }
+                assign(tx, &cx, &wanted.stores, &asked).await?;
                 let message = format!("Certificate store container {} was changed.", row.name);
                 let entry = Entry::new(
                     Operation::Updated,
@@ -209,7 +269,7 @@ async fn replace_container(cx: &Cx, wanted: Wanted) -> Result<Model, Error> {
                     message,
                 );
                 audit::record(tx, &cx, entry.before(audited(&before)).after(audited(&row))).await?;
-                Ok::<_, Error>(row)
+                Ok::<_, Error>((row, schedule))
             })
         })
         .await
@@ -230,8 +290,8 @@ async fn push(tx: &db::Tx, cx: &Cx, id: i64, schedule: Option<Schedule>) -> Resu
     Ok(())
 }
 
-async fn delete_container(cx: &Cx, id: i64) -> Result<(), Error> {
-    cx.authorize(Permission::StoresModify)?;
+pub(super) async fn delete_container(cx: &Cx, id: i64) -> Result<(), Error> {
+    authorize(cx, Permission::StoresModify, id)?;
     let cx = cx.clone();
     cx.db()
         .clone()
@@ -247,6 +307,7 @@ async fn delete_container(cx: &Cx, id: i64) -> Result<(), Error> {
                     .filter(certificate_stores::Column::ContainerId.eq(id))
                     .exec(tx)
                     .await?;
+                stores_changed(tx).await?;
                 Entity::delete_by_id(id).exec(tx).await?;
                 let mut before = audited(&row);
                 before["RolesWithPermissions"] =

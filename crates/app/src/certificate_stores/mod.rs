@@ -1,10 +1,12 @@
 //! `/CertificateStores`: the places on other machines where certificates are.
 
 mod add;
+mod assign;
 mod entries;
 mod for_enrollment;
 mod inventory;
 mod list;
+mod order;
 mod properties;
 mod remove;
 mod request;
@@ -20,12 +22,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+pub(crate) use assign::{assign, guids};
 pub(crate) use for_enrollment::{
     EnrollmentTarget, add_for_enrollment, check_for_enrollment, places_of,
 };
 pub(crate) use inventory::{InventoryUpdate, last_inventory, record_inventory};
 pub(crate) use list::RoleCheck;
-pub(crate) use response::{StoreResponse, shown_all};
+pub(crate) use order::{StoreOrder, stores_changed};
+pub(crate) use response::{
+    ApplicationStoreResponse, StoreResponse, shown_all, shown_in_application,
+};
 pub(crate) use secrets::{StoreSecrets, secrets_of};
 
 use crate::error::Error;
@@ -42,6 +48,7 @@ pub(crate) fn routes() -> OpenApiRouter {
         .routes(routes!(list::get, write::delete))
         .routes(routes!(entries::inventory))
         .routes(routes!(schedule::schedule))
+        .routes(routes!(assign::assign_container))
         .routes(routes!(add::add))
         .routes(routes!(remove::remove))
 }

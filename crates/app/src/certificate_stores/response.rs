@@ -47,6 +47,61 @@ pub(crate) struct StoreResponse {
     password: MaskedSecret,
 }
 
+/// A certificate store, whose container is called an application.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = CertificateStoreApplicationResponse)]
+pub(crate) struct ApplicationStoreResponse {
+    id: Uuid,
+    #[schema(value_type = Option<i32>)]
+    application_id: Option<i64>,
+    /// `machine - path`.
+    display_name: String,
+    client_machine: String,
+    /// With a small `p` in answers (clients.md 2.6).
+    storepath: String,
+    /// The waiting or repeating inventory; null when none is scheduled.
+    cert_store_inventory_job_id: Option<Uuid>,
+    #[schema(value_type = i32)]
+    cert_store_type: i64,
+    approved: bool,
+    create_if_missing: bool,
+    /// A JSON object as text. Secret ones are masked.
+    properties: String,
+    agent_id: Option<Uuid>,
+    agent_assigned: bool,
+    application_name: Option<String>,
+    /// Null when none is scheduled.
+    inventory_schedule: Option<ScheduleOutput>,
+    reenrollment_status: Option<ReenrollmentStatus>,
+    set_new_password_allowed: bool,
+    password: MaskedSecret,
+}
+
+impl From<StoreResponse> for ApplicationStoreResponse {
+    fn from(store: StoreResponse) -> Self {
+        Self {
+            id: store.id,
+            application_id: store.container_id,
+            display_name: store.display_name,
+            client_machine: store.client_machine,
+            storepath: store.storepath,
+            cert_store_inventory_job_id: store.cert_store_inventory_job_id,
+            cert_store_type: store.cert_store_type,
+            approved: store.approved,
+            create_if_missing: store.create_if_missing,
+            properties: store.properties,
+            agent_id: store.agent_id,
+            agent_assigned: store.agent_assigned,
+            application_name: store.container_name,
+            inventory_schedule: store.inventory_schedule,
+            reenrollment_status: store.reenrollment_status,
+            set_new_password_allowed: store.set_new_password_allowed,
+            password: store.password,
+        }
+    }
+}
+
 /// Whether keys can be made on the device.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
@@ -181,6 +236,19 @@ pub(crate) async fn shown_all(
         .into_iter()
         .map(|store| StoreResponse::new(cx, store, &surroundings, Form::Read))
         .collect()
+}
+
+/// Stores as readers of an application get them.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn shown_in_application(
+    cx: &Cx,
+    connection: &impl ConnectionTrait,
+    stores: Vec<certificate_stores::Model>,
+) -> Result<Vec<ApplicationStoreResponse>, Error> {
+    let shown = shown_all(cx, connection, stores).await?;
+    Ok(shown.into_iter().map(Into::into).collect())
 }
 
 /// The stored object, in which null stands for a sealed value, as it is shown.

@@ -7,12 +7,14 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::display_name;
+use super::order::stores_changed;
 use super::properties::Properties;
 use super::request::{Password, StoreRequest, Wanted};
 use super::response::{Form, StoreResponse, shown};
 use super::secrets::{StoreSecrets, open, seal};
 use super::targets::{VALUES_MAX, Work, agent_refusal, authorize, guid};
 use crate::audit::{self, Category, Entry, Operation};
+use crate::certificate_store_containers::schedule_on_joining;
 use crate::certificate_store_types::{Definition, StorePaths};
 use crate::cx::Cx;
 use crate::error::Error;
@@ -302,27 +304,23 @@ async fn create_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Mod
                     message,
                 );
                 audit::record(tx, &cx, entry.after(audited(row))).await?;
+                // Last, since those who create at the same moment wait for each other here.
+                stores_changed(tx).await?;
                 again(tx, row.id).await
             })
         })
         .await
 }
 
-/// A container's schedule is the default of stores that come to it, and their only one when it overwrites
-/// (command-behaviour.md B.2).
+/// The inventory schedule of a store that is made in, or comes to, a container.
 fn schedule_of(
     wanted: &Wanted,
     container: Option<&store_containers::Model>,
     now: i64,
 ) -> Option<Schedule> {
-    let default = container
-        .and_then(|container| Schedule::parse_compact(container.schedule.as_deref()?).ok())
-        .filter(|schedule| !matches!(schedule, Schedule::ExactlyOnce { at } if *at < now));
-    let overwrites = container.is_some_and(|container| container.overwrite_schedules);
-    if overwrites {
-        default.or(wanted.schedule)
-    } else {
-        wanted.schedule.or(default)
+    match container {
+        Some(container) => schedule_on_joining(container, wanted.schedule, now),
+        None => wanted.schedule,
     }
 }
 
@@ -389,6 +387,9 @@ async fn replace_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Mo
                 active.reset_all().update(tx).await?;
                 let row = &checked.row;
                 let joins = before.container_id != row.container_id;
+                if joins || before.client_machine_fold != row.client_machine_fold {
+                    stores_changed(tx).await?;
+                }
                 let schedule = match &checked.container {
                     Some(container) if joins || container.overwrite_schedules => {
                         schedule_of(&wanted, Some(container), cx.now())
@@ -438,6 +439,9 @@ async fn delete_stores(cx: &Cx, ids: Vec<Uuid>) -> Result<usize, Error> {
                 let needed = Permission::StoresModify;
                 authorize(&cx, needed, Through::System, stores.iter())?;
                 let deleted = stores.len();
+                if deleted != 0 {
+                    stores_changed(tx).await?;
+                }
                 for store in stores {
                     let id = store.id;
                     forget_store(tx, &cx, id).await?;

@@ -4,6 +4,7 @@
 
 mod agents;
 mod application_settings;
+mod applications;
 mod audit;
 mod audit_tampering;
 mod bearer;

@@ -1,4 +1,4 @@
-//! Certificate collections: saved queries.
+//! Certificate collections: saved queries. And the order in which stores are listed, with all that a page is chosen by.
 
 /// As in the first migration.
 pub(super) const STATEMENTS: &[&str] = &[
@@ -21,4 +21,6 @@ pub(super) const STATEMENTS: &[&str] = &[
         PRIMARY KEY (holder, collection_id)
     )",
     r"CREATE INDEX collection_favorites_collection_id ON collection_favorites (collection_id)",
+    r"DROP INDEX certificate_stores_client_machine_fold",
+    r"CREATE INDEX certificate_stores_listed ON certificate_stores (client_machine_fold, id, container_id)",
 ];
