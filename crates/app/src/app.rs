@@ -11,7 +11,7 @@ use crate::identity_providers::{KeyCache, ProviderCache};
 use crate::security::token_keys::{self, TokenKeyCache};
 use crate::security::{CredentialCache, GrantsCache, TokenCache};
 use crate::web::{self, ApiRoutes};
-use crate::{audit, authorities, certificate_stores, start};
+use crate::{audit, authorities, certificate_stores, enrollment, start};
 
 /// What an application is opened with.
 #[derive(Debug)]
@@ -112,6 +112,7 @@ pub struct App {
     pub(crate) store_order: certificate_stores::StoreOrder,
     pub(crate) egress: egress::Client,
     pub(crate) audit: audit::Log,
+    pub(crate) enrollments: enrollment::Recorder,
     routes: OnceLock<[ApiRoutes; 2]>,
 }
 
@@ -151,6 +152,7 @@ impl App {
             store_order: certificate_stores::StoreOrder::default(),
             egress,
             audit: audit::Log::default(),
+            enrollments: enrollment::Recorder::default(),
             routes: OnceLock::new(),
         });
         audit::open(&app).await?;

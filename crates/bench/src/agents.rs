@@ -21,6 +21,8 @@ pub(crate) struct Jobs {
     pub(crate) jobs: usize,
     pub(crate) created_per_second: f64,
     pub(crate) completed_per_second: f64,
+    /// Of each job handed out and completed, in microseconds.
+    pub(crate) cost: Value,
 }
 
 struct Agent {
@@ -75,6 +77,7 @@ pub(crate) async fn run(server: &Server, count: usize) -> anyhow::Result<Jobs> {
         .await?;
     let created_per_second = jobs as f64 / began.elapsed().as_secs_f64();
 
+    let before = server.cost()?;
     let began = Instant::now();
     let done: usize = stream::iter(&agents)
         .map(work)
@@ -86,6 +89,7 @@ pub(crate) async fn run(server: &Server, count: usize) -> anyhow::Result<Jobs> {
         jobs,
         created_per_second,
         completed_per_second: done as f64 / began.elapsed().as_secs_f64(),
+        cost: server.cost()?.each_since(before, done),
     })
 }
 

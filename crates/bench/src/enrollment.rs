@@ -13,12 +13,12 @@ use crate::server::Server;
 /// Distinct keys. Making one costs more than the server's whole work, and what is measured is the server.
 const KEYS: usize = 64;
 
-/// Enrolls `count` certificates with distinct names. The requests are made beforehand.
+/// Enrolls `count` certificates with distinct names. The requests are made beforehand. Answers what each cost too.
 pub(crate) async fn run(
     server: &Server,
     count: usize,
     callers: usize,
-) -> anyhow::Result<Latencies> {
+) -> anyhow::Result<(Latencies, serde_json::Value)> {
     let keys: Vec<PrivateKey> = (0..KEYS)
         .map(|_| PrivateKey::generate(KeySpec::EcP256))
         .collect::<Result<_, _>>()?;
@@ -37,6 +37,7 @@ pub(crate) async fn run(
     let requests = Arc::new(requests);
     let next = Arc::new(AtomicUsize::new(0));
     let api = server.api()?;
+    let before = server.cost()?;
     let began = Instant::now();
     let tasks: Vec<_> = (0..callers)
         .map(|_| {
@@ -63,5 +64,6 @@ pub(crate) async fn run(
     for task in tasks {
         all.extend(task.await??);
     }
-    Ok(Latencies::of(all, began.elapsed()))
+    let latencies = Latencies::of(all, began.elapsed());
+    Ok((latencies, server.cost()?.each_since(before, count)))
 }

@@ -3,6 +3,7 @@
 
 mod agents;
 mod client;
+mod cost;
 mod enrollment;
 mod listing;
 mod scoped;
@@ -83,16 +84,20 @@ async fn run(arguments: &Arguments, database: &str, setup: &Setup) -> anyhow::Re
     let empty_ms = start::milliseconds(setup).await?;
 
     let server = Server::start(setup).await?;
-    let enrolled = enrollment::run(&server, arguments.certificates, arguments.callers).await?;
+    let (enrolled, cost) =
+        enrollment::run(&server, arguments.certificates, arguments.callers).await?;
     report(&json!({
         "workload": "CSR enrollments, P-256, durable", "database": database, "certificates": enrolled.count,
         "callers": arguments.callers, "per_second": enrolled.per_second, "p50_ms": enrolled.p50_ms, "p99_ms": enrolled.p99_ms,
-        "note": "client and server share the machine", "aim_per_second": 3_000
+        "processor_us_each": cost, "note": "client and server share the machine", "aim_per_second": 3_000
     }))?;
+    let before = server.cost()?;
     let listed = listing::run(&server, arguments.certificates).await?;
+    let cost = server.cost()?.each_since(before, listing::REQUESTS);
     report(&json!({
         "workload": "list page of 50", "database": database, "certificates": arguments.certificates,
-        "p50_ms": listed.p50_ms, "p99_ms": listed.p99_ms, "requests": listed.count, "aim_p99_ms": 10
+        "p50_ms": listed.all.p50_ms, "p99_ms": listed.all.p99_ms, "requests": listed.all.count, "processor_us_each": cost,
+        "p50_and_p99_ms_of": listed.kinds, "aim_p99_ms": 10
     }))?;
     report(
         &json!({ "workload": "memory loaded", "database": database, "resident_mb": server.resident_mb()? }),
@@ -108,7 +113,8 @@ async fn run(arguments: &Arguments, database: &str, setup: &Setup) -> anyhow::Re
     let jobs = agents::run(&server, arguments.agents).await?;
     report(&json!({
         "workload": "jobs created and completed", "database": database, "agents": arguments.agents, "jobs": jobs.jobs,
-        "created_per_second": jobs.created_per_second, "completed_per_second": jobs.completed_per_second
+        "created_per_second": jobs.created_per_second, "completed_per_second": jobs.completed_per_second,
+        "processor_us_each_completed": jobs.cost
     }))?;
     let paged = scoped::run(&server, arguments.stores).await?;
     report(&paged.line(database, arguments.stores))?;

@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 use crate::client::Api;
+use crate::cost::{self, Cost};
 
 const PASSWORD: &str = "benchmark-password-1";
 const ACCOUNT: &str = "bench";
@@ -54,12 +55,16 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
     pub(crate) roots: Vec<Vec<u8>>,
+    database_process: Option<u32>,
 }
 
 impl Server {
     /// Starts the server, and makes the account when it is not there yet.
     pub(crate) async fn start(setup: &Setup) -> anyhow::Result<Self> {
-        let server = Self::launch(setup).await?;
+        let mut server = Self::launch(setup).await?;
+        let db = server.open_database().await?;
+        server.database_process = cost::database_process(&db).await?;
+        db.close().await;
         if server.api()?.get("/Status/Endpoints").await.is_err() {
             server.create_account(ACCOUNT, "Administrator").await?;
         }
@@ -103,6 +108,7 @@ impl Server {
             child,
             url,
             roots,
+            database_process: None,
         })
     }
 
@@ -157,13 +163,25 @@ impl Server {
         Ok(kilobytes / 1024.0)
     }
 
-    /// What the database says about its commits, asked by the library that the server uses.
-    pub(crate) async fn durability(&self) -> anyhow::Result<db::Durability> {
+    /// Time of the processor used so far.
+    pub(crate) fn cost(&self) -> anyhow::Result<Cost> {
+        Cost::now(
+            self.child.id().context("the server ended")?,
+            self.database_process,
+        )
+    }
+
+    async fn open_database(&self) -> anyhow::Result<db::Db> {
         let address = match &self.setup.database {
             Some(address) => address.clone(),
             None => format!("sqlite:{}", self.setup.folder.join("chancery.db").display()),
         };
-        let db = db::Db::open(&address, &db::Options::default()).await?;
+        Ok(db::Db::open(&address, &db::Options::default()).await?)
+    }
+
+    /// What the database says about its commits, asked by the library that the server uses.
+    pub(crate) async fn durability(&self) -> anyhow::Result<db::Durability> {
+        let db = self.open_database().await?;
         let durability = db.durability().await?;
         db.close().await;
         Ok(durability)

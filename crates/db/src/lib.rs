@@ -7,19 +7,25 @@
 mod dialect;
 mod error;
 mod folding;
+mod gather;
 #[cfg(feature = "killpoints")]
 pub mod killpoints;
 mod migrations;
 mod pool;
+mod reader;
+mod rows;
 pub mod tables;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod writer;
 
-pub use dialect::{Dialect, escape_like};
+pub use dialect::{Dialect, after_prefix, escape_like};
 pub use error::Error;
 pub use folding::fold;
+pub use gather::Gather;
 pub use pool::{Db, Durability, Options};
+pub use reader::Reader;
+pub use rows::{insert_all, reserve_ids};
 
 /// The open transaction that a closure of [`Db::write`] works on.
 pub type Tx = sea_orm::DatabaseTransaction;

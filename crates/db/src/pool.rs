@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::FutureExt;
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement, TransactionTrait,
-};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, Statement, TransactionTrait};
 
+use crate::reader::Reader;
 use crate::writer::Writer;
 use crate::{Dialect, Error, Tx, WriteFuture, migrations};
 
 /// How long a connection of another process may hold the SQLite file before a statement gives up, in milliseconds.
 const SQLITE_BUSY_TIMEOUT_MS: u64 = 10_000;
+/// Connections besides those of single reads, for snapshots.
+const SQLITE_SNAPSHOTS: u32 = 2;
 /// Pages in the write-ahead log before it is folded back into the file.
 const SQLITE_CHECKPOINT_PAGES: u32 = 4_000;
 
@@ -51,7 +52,7 @@ pub struct Durability {
 #[derive(Clone, Debug)]
 pub struct Db {
     dialect: Dialect,
-    reader: DatabaseConnection,
+    reader: Reader,
     writer: Option<Writer>,
 }
 
@@ -92,10 +93,11 @@ impl Db {
     async fn open_sqlite(path: &Path, options: &Options) -> Result<Self, Error> {
         let path: PathBuf = path.to_owned();
         let writer = Writer::start(path.clone()).await?;
-        let reader = Database::connect(sqlite_options(&path, options.readers, true)).await?;
+        let connections = options.readers.saturating_add(SQLITE_SNAPSHOTS);
+        let pool = Database::connect(sqlite_options(&path, connections, true)).await?;
         Ok(Self {
             dialect: Dialect::Sqlite,
-            reader,
+            reader: Reader::new(pool, options.readers),
             writer: Some(writer),
         })
     }
@@ -120,7 +122,8 @@ impl Db {
         migrations::migrate_postgres(&pool).await?;
         Ok(Self {
             dialect: Dialect::Postgres,
-            reader: pool,
+            // Writes and snapshots have the other half.
+            reader: Reader::new(pool, options.postgres_connections / 2),
             writer: None,
         })
     }
@@ -131,7 +134,7 @@ impl Db {
     }
 
     /// The connections to read the committed state with.
-    pub fn read(&self) -> &DatabaseConnection {
+    pub fn read(&self) -> &Reader {
         &self.reader
     }
 
@@ -150,7 +153,7 @@ impl Db {
             isolation_level: isolation,
             ..Default::default()
         };
-        Ok(self.reader.begin_with_options(options).await?)
+        Ok(self.reader.pool().begin_with_options(options).await?)
     }
 
     /// Runs `work` in one transaction that is kept when it answers `Ok` and rolled back when it answers `Err` or panics.
@@ -186,7 +189,7 @@ impl Db {
         E: From<Error>,
         F: for<'t> FnOnce(&'t Tx) -> WriteFuture<'t, T, E>,
     {
-        let tx = self.reader.begin().await.map_err(Error::from)?;
+        let tx = self.reader.pool().begin().await.map_err(Error::from)?;
         let ran = INSIDE_WRITE.scope(name, async { work(&tx).await });
         let watched = STATEMENT_FAILED.scope(Cell::new(false), async {
             let result = ran.await;
@@ -247,6 +250,20 @@ impl Db {
         }
     }
 
+    /// The id of the process that serves a connection to PostgreSQL, on its machine. For measurements.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn server_process(&self) -> Result<Option<i32>, Error> {
+        if self.dialect == Dialect::Sqlite {
+            return Ok(None);
+        }
+        let statement =
+            Statement::from_string(self.dialect.backend(), "SELECT pg_backend_pid() AS id");
+        let row = self.reader.query_one_raw(statement).await?;
+        Ok(row.map(|row| row.try_get("", "id")).transpose()?)
+    }
+
     /// Copies a SQLite database to `target` while it is in use, as of one moment.
     ///
     /// # Errors
@@ -299,6 +316,8 @@ pub(crate) fn sqlite_options(path: &Path, connections: u32, read_only: bool) -> 
                 .busy_timeout(Duration::from_millis(SQLITE_BUSY_TIMEOUT_MS))
                 .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES.to_string())
                 .pragma("cache_size", "-8000")
+                // A page of rows fits, so that the thread that reads them does not stop in between.
+                .row_buffer_size(512)
                 .statement_cache_capacity(256);
             if read_only {
                 options.pragma("query_only", "ON")

@@ -21,7 +21,7 @@ mod tiles;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use chain::record;
+pub(crate) use chain::{record, record_all};
 pub(crate) use entry::{Category, Entry, Level, Operation};
 pub use export::Export;
 pub(crate) use keys::{Log, open};

@@ -3,6 +3,9 @@
 //! Kept counts stand by the day on which certificates expire, so that those that are still valid are a sum over the days to
 //! come; only the certificates that expire today have to be looked at.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use db::tables::{certificates, counters};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
@@ -41,9 +44,9 @@ fn day(at: i64) -> i64 {
     at.clamp(0, i64::MAX) / jobs::DAY_MS
 }
 
-/// The row of a certificate's count: a day's rows follow each other.
-fn shard(id: i64, not_after: i64) -> i32 {
-    i32::try_from(day(not_after) * SHARDS + id.rem_euclid(SHARDS)).unwrap_or(i32::MAX)
+/// The row in which somebody counts: a day's rows follow each other.
+fn shard(by_whom: i64, day: i64) -> i32 {
+    i32::try_from(day.saturating_mul(SHARDS) + by_whom.rem_euclid(SHARDS)).unwrap_or(i32::MAX)
 }
 
 /// Counts a certificate: +1 when it is recorded, -1 when it is deleted, and from one kind to the other when it is revoked.
@@ -57,19 +60,44 @@ pub(crate) async fn add(
     not_after: i64,
     by: i64,
 ) -> Result<(), Error> {
-    let row = counters::ActiveModel {
+    write(tx, kind, [(shard(id, day(not_after)), by)].into()).await
+}
+
+/// Counts new certificates, given when each expires.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn add_all(
+    tx: &db::Tx,
+    kind: Kind,
+    not_after: impl Iterator<Item = i64>,
+) -> Result<(), Error> {
+    // All of them in one row of a day, another one each time: those who write at the same moment seldom wait for each other.
+    static TURN: AtomicI64 = AtomicI64::new(0);
+    let turn = TURN.fetch_add(1, Ordering::Relaxed);
+    let mut more: BTreeMap<i32, i64> = BTreeMap::new();
+    for at in not_after {
+        *more.entry(shard(turn, day(at))).or_default() += 1;
+    }
+    write(tx, kind, more).await
+}
+
+/// Rows are written in one order by everybody, so that no two wait for each other in a circle.
+async fn write(tx: &db::Tx, kind: Kind, more: BTreeMap<i32, i64>) -> Result<(), Error> {
+    let rows = more.into_iter().map(|(shard, by)| counters::ActiveModel {
         name: ActiveValue::Set(kind.name().into()),
-        shard: ActiveValue::Set(shard(id, not_after)),
+        shard: ActiveValue::Set(shard),
         value: ActiveValue::Set(by),
-    };
-    let more = OnConflict::columns([counters::Column::Name, counters::Column::Shard])
+    });
+    let sum = OnConflict::columns([counters::Column::Name, counters::Column::Shard])
         .value(
             counters::Column::Value,
-            Expr::col((counters::Entity, counters::Column::Value)).add(by),
+            Expr::col((counters::Entity, counters::Column::Value))
+                .add(Expr::col(("excluded", counters::Column::Value))),
         )
         .to_owned();
-    counters::Entity::insert(row)
-        .on_conflict(more)
+    counters::Entity::insert_many(rows)
+        .on_conflict(sum)
         .exec_without_returning(tx)
         .await?;
     Ok(())
@@ -96,7 +124,7 @@ pub(crate) async fn total(
     let mut today = 0;
     if !include_expired {
         let tomorrow = (day(now) + 1) * jobs::DAY_MS;
-        kept = kept.filter(counters::Column::Shard.gte(shard(0, tomorrow)));
+        kept = kept.filter(counters::Column::Shard.gte(shard(0, day(tomorrow))));
         let mut valid = certificates::Entity::find()
             .filter(certificates::Column::NotAfter.gt(now))
             .filter(certificates::Column::NotAfter.lt(tomorrow));

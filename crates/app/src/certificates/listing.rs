@@ -9,15 +9,14 @@ use db::tables::{
 };
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::counts;
 use super::fields::FIELDS;
+use super::pages::{Asked, FAR};
 use super::record::STATE_REVOKED;
 use super::wire::{
     self, CertificateOutput, DetailedKeyUsage, Location, LocationCount, SingleCertificateOutput,
@@ -99,18 +98,27 @@ pub(super) async fn list(
         .select_only()
         .column(certificates::Column::Id)
         .filter(wanted);
-    let connection = cx.db().read();
-    let total = async {
-        match (query, through) {
-            (None, Through::System) => counts::total(connection, revoked, expired, cx.now()).await,
-            _ => Ok(ids.clone().count(connection).await?),
-        }
+    let is_counted = query.is_none() && matches!(through, Through::System);
+    let asked = Asked {
+        ids,
+        kept: is_counted.then_some((revoked, expired)),
+        now: cx.now(),
     };
-    let page = list::sorted(ids.clone(), paging, FIELDS, "Id", certificates::Column::Id)?
-        .offset(skip)
-        .limit(limit);
-    let page = async { Ok::<Vec<i64>, Error>(page.into_tuple().all(connection).await?) };
-    let (total, page) = futures::try_join!(total, page)?;
+    let connection = cx.db().read();
+    let (total, page) = if skip < FAR {
+        futures::try_join!(
+            asked.total(connection),
+            asked.page(connection, paging, skip, limit)
+        )?
+    } else {
+        // Where a page is, seen from the end, depends on the total, so both are of one moment.
+        let snapshot = cx.db().snapshot().await?;
+        let total = asked.total(&snapshot).await?;
+        let page = asked
+            .far_page(&snapshot, paging, skip, limit, total)
+            .await?;
+        (total, page)
+    };
     let rows = certificates::Entity::find()
         .filter(certificates::Column::Id.is_in(page.iter().copied()))
         .all(connection)

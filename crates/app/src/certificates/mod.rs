@@ -6,6 +6,7 @@ mod fields;
 mod history;
 mod listing;
 mod owner;
+mod pages;
 mod record;
 mod stored;
 #[cfg(test)]
@@ -37,7 +38,7 @@ pub(crate) fn condition(cx: &Cx, query: &str) -> Result<sea_orm::Condition, Erro
     crate::web::list::condition(cx, query.as_ref(), fields::FIELDS)
 }
 
-pub(crate) use record::{Origin, record, record_seen};
+pub(crate) use record::{New, Origin, record, record_new, record_seen};
 pub(crate) use stored::{add_history, chain, load, private_key};
 
 /// The slice's operations.

@@ -55,27 +55,13 @@ pub(crate) async fn record(
     certificate: &pki::Certificate,
     origin: &Origin<'_>,
 ) -> Result<i64, Error> {
-    if origin
-        .private_key
-        .is_some_and(|key| !key.matches(certificate))
-    {
-        return Err(Error::internal(
-            "a private key was to be stored with a certificate it is not for",
-        ));
-    }
+    check_key(certificate, origin)?;
     let id = match insert(tx, cx, certificate, origin).await? {
         Some(id) => id,
         None => complete(tx, certificate, origin).await?,
     };
     if let Some(key) = origin.private_key {
-        let sealed = cx
-            .app()
-            .keyring()
-            .seal(&stored::key_purpose(id), &key.to_pkcs8_der())?;
-        let row = certificate_keys::ActiveModel {
-            certificate_id: ActiveValue::Set(id),
-            sealed_key: ActiveValue::Set(sealed.into_bytes()),
-        };
+        let row = key_row(cx, id, key)?;
         let again = OnConflict::column(certificate_keys::Column::CertificateId)
             .update_column(certificate_keys::Column::SealedKey)
             .to_owned();
@@ -144,6 +130,97 @@ pub(crate) async fn record_seen(
         .ok_or_else(|| Error::internal("a certificate was recorded without an id"))
 }
 
+/// A certificate that cannot be known yet, since it has just been issued.
+pub(crate) struct New<'a> {
+    /// In whose name it is recorded.
+    pub(crate) cx: &'a Cx,
+    /// Its id, taken from `db::reserve_ids`.
+    pub(crate) id: i64,
+    pub(crate) certificate: &'a pki::Certificate,
+    pub(crate) origin: Origin<'a>,
+}
+
+/// Records many new certificates: as [`record`] does for each, in few statements.
+///
+/// # Errors
+/// Those of [`record`], and of the database when one of them is known.
+pub(crate) async fn record_new(tx: &db::Tx, all: &[New<'_>]) -> Result<(), Error> {
+    for new in all {
+        check_key(new.certificate, &new.origin)?;
+    }
+    let rows = all.iter().map(|new| certificates::ActiveModel {
+        id: ActiveValue::Set(new.id),
+        ..row_of(new.cx, new.certificate, &new.origin)
+    });
+    db::insert_all(tx, rows.collect()).await?;
+    let contents = all.iter().map(|new| content_row(new.id, new.certificate));
+    db::insert_all(tx, contents.collect()).await?;
+    let names = all
+        .iter()
+        .flat_map(|new| name_rows(new.id, new.certificate));
+    db::insert_all(tx, names.collect()).await?;
+    let keys = all.iter().filter_map(|new| {
+        let key = new.origin.private_key?;
+        Some(key_row(new.cx, new.id, key))
+    });
+    db::insert_all(tx, keys.collect::<Result<_, _>>()?).await?;
+    for new in all {
+        write_metadata(tx, new.id, new.origin.metadata).await?;
+    }
+    let lines = all.iter().filter_map(|new| {
+        let (action, comment) = new.origin.history.as_ref()?;
+        Some(stored::history_row(new.cx, new.id, action, comment))
+    });
+    db::insert_all(tx, lines.collect()).await?;
+    let not_after = all.iter().map(|new| storable(new.certificate.not_after()));
+    counts::add_all(tx, counts::Kind::NotRevoked, not_after).await
+}
+
+fn check_key(certificate: &pki::Certificate, origin: &Origin<'_>) -> Result<(), Error> {
+    match origin.private_key {
+        Some(key) if !key.matches(certificate) => Err(Error::internal(
+            "a private key was to be stored with a certificate it is not for",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn content_row(id: i64, certificate: &pki::Certificate) -> certificate_contents::ActiveModel {
+    certificate_contents::ActiveModel {
+        certificate_id: ActiveValue::Set(id),
+        der: ActiveValue::Set(certificate.der().to_vec()),
+    }
+}
+
+fn name_rows(
+    id: i64,
+    certificate: &pki::Certificate,
+) -> impl Iterator<Item = certificate_names::ActiveModel> {
+    let names = (0..).zip(certificate.subject_alternative_names());
+    names.map(move |(position, name)| certificate_names::ActiveModel {
+        certificate_id: ActiveValue::Set(id),
+        position: ActiveValue::Set(position),
+        kind: ActiveValue::Set(i32::from(name.kind.number())),
+        value: ActiveValue::Set(name.value.clone()),
+        value_fold: ActiveValue::Set(db::fold(&name.value)),
+    })
+}
+
+fn key_row(
+    cx: &Cx,
+    id: i64,
+    key: &pki::PrivateKey,
+) -> Result<certificate_keys::ActiveModel, Error> {
+    let sealed = cx
+        .app()
+        .keyring()
+        .seal(&stored::key_purpose(id), &key.to_pkcs8_der())?;
+    Ok(certificate_keys::ActiveModel {
+        certificate_id: ActiveValue::Set(id),
+        sealed_key: ActiveValue::Set(sealed.into_bytes()),
+    })
+}
+
 /// The row, its content and its names; `None` when the certificate is known already.
 async fn insert(
     tx: &db::Tx,
@@ -164,28 +241,10 @@ async fn insert(
         Err(sea_orm::DbErr::RecordNotInserted) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let content = certificate_contents::ActiveModel {
-        certificate_id: ActiveValue::Set(id),
-        der: ActiveValue::Set(certificate.der().to_vec()),
-    };
-    certificate_contents::Entity::insert(content)
+    certificate_contents::Entity::insert(content_row(id, certificate))
         .exec_without_returning(tx)
         .await?;
-    let names: Vec<certificate_names::ActiveModel> = (0..)
-        .zip(certificate.subject_alternative_names())
-        .map(|(position, name)| certificate_names::ActiveModel {
-            certificate_id: ActiveValue::Set(id),
-            position: ActiveValue::Set(position),
-            kind: ActiveValue::Set(i32::from(name.kind.number())),
-            value: ActiveValue::Set(name.value.clone()),
-            value_fold: ActiveValue::Set(db::fold(&name.value)),
-        })
-        .collect();
-    for some in names.chunks(ROWS_MAX) {
-        certificate_names::Entity::insert_many(some.to_vec())
-            .exec_without_returning(tx)
-            .await?;
-    }
+    db::insert_all(tx, name_rows(id, certificate).collect()).await?;
     counts::add(
         tx,
         counts::Kind::NotRevoked,

@@ -104,7 +104,20 @@ pub(crate) async fn add_history(
     action: &str,
     comment: &str,
 ) -> Result<(), Error> {
-    let line = certificate_history::ActiveModel {
+    certificate_history::Entity::insert(history_row(cx, certificate_id, action, comment))
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
+}
+
+/// A line of the history.
+pub(super) fn history_row(
+    cx: &Cx,
+    certificate_id: i64,
+    action: &str,
+    comment: &str,
+) -> certificate_history::ActiveModel {
+    certificate_history::ActiveModel {
         id: ActiveValue::NotSet,
         certificate_id: ActiveValue::Set(certificate_id),
         started_at: ActiveValue::Set(cx.now()),
@@ -112,9 +125,5 @@ pub(crate) async fn add_history(
         username: ActiveValue::Set(cx.caller_name()),
         comment: ActiveValue::Set(comment.to_owned()),
         action: ActiveValue::Set(action.to_owned()),
-    };
-    certificate_history::Entity::insert(line)
-        .exec_without_returning(tx)
-        .await?;
-    Ok(())
+    }
 }

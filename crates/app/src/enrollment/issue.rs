@@ -9,12 +9,12 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 
-use super::delivery::{self, StoreWish};
+use super::delivery::StoreWish;
 use super::names::kind_numbered;
+use super::recording::{self, Recorded, Signed};
 use super::{STATE_ISSUED, STATE_PENDING};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::authorities::{self, KnownAuthority};
-use crate::certificates::{self, Origin};
 use crate::cx::Cx;
 use crate::error::{Error, Kind};
 use crate::templates::Template;
@@ -126,48 +126,27 @@ pub(super) async fn carry_out(cx: &Cx, settled: Settled) -> Result<Outcome, Erro
         spki_der: settled.spki_der,
     };
     let certificate = sign(cx, &settled.authority, &settled.template, subject)?;
-    let mut chain = vec![certificate];
-    chain.extend_from_slice(settled.authority.connector.chain());
     row.state = ActiveValue::Set(STATE_ISSUED);
     row.decided_at = ActiveValue::Set(Some(cx.now()));
-    let cx = cx.clone();
-    cx.db()
-        .clone()
-        .write("enrollment.issue", move |tx| {
-            Box::pin(async move {
-                let requester = cx.caller_name();
-                let (authority_id, template_id) = (settled.authority.id, settled.template.row.id);
-                let request_id = certificate_requests::Entity::insert(row)
-                    .exec(tx)
-                    .await?
-                    .last_insert_id;
-                let parts = Recorded {
-                    request_id,
-                    authority_id,
-                    template_id,
-                    requester: &requester,
-                    certificate: &chain[0],
-                    key: settled.stored_key.as_ref(),
-                };
-                let certificate_id = record(tx, &cx, &parts, &intent).await?;
-                certificate_requests::Entity::update_many()
-                    .col_expr(
-                        certificate_requests::Column::CertificateId,
-                        Expr::val(certificate_id),
-                    )
-                    .filter(certificate_requests::Column::Id.eq(request_id))
-                    .exec(tx)
-                    .await?;
-                Ok::<_, Error>(Outcome {
-                    request_id,
-                    issued: Some(Issued {
-                        certificate_id,
-                        chain,
-                    }),
-                })
-            })
-        })
-        .await
+    let signed = Signed {
+        cx: cx.clone(),
+        row,
+        authority_id: settled.authority.id,
+        template_id: settled.template.row.id,
+        certificate: certificate.clone(),
+        key: settled.stored_key,
+        intent,
+    };
+    let numbers = recording::write_down(cx, signed).await?;
+    let mut chain = vec![certificate];
+    chain.extend_from_slice(settled.authority.connector.chain());
+    Ok(Outcome {
+        request_id: numbers.request_id,
+        issued: Some(Issued {
+            certificate_id: numbers.certificate_id,
+            chain,
+        }),
+    })
 }
 
 fn sign(
@@ -241,77 +220,6 @@ fn aad(request_id: i64) -> String {
     crate::sealing::REQUEST_KEY.purpose(request_id)
 }
 
-struct Recorded<'a> {
-    request_id: i64,
-    authority_id: i64,
-    template_id: i64,
-    requester: &'a str,
-    certificate: &'a Certificate,
-    key: Option<&'a PrivateKey>,
-}
-
-/// Everything that a new certificate leaves behind: inventory, history of it and of the one it follows, audit, deliveries.
-async fn record(tx: &db::Tx, cx: &Cx, parts: &Recorded<'_>, intent: &Intent) -> Result<i64, Error> {
-    let Recorded {
-        request_id,
-        authority_id,
-        template_id,
-        requester,
-        certificate,
-        key,
-    } = *parts;
-    let (action, comment) = match intent.renewal_of {
-        None => ("Enrolled", format!("Enrolled with request {request_id}")),
-        Some(old) => (
-            "Renewed",
-            format!("Renewal of certificate {old} with request {request_id}"),
-        ),
-    };
-    let origin = Origin {
-        authority_id: Some(authority_id),
-        template_id: Some(template_id),
-        request_id: Some(request_id),
-        requester: Some(requester),
-        owner_role_id: intent.owner_role_id,
-        metadata: &intent.metadata,
-        private_key: key,
-        history: Some((action, comment)),
-    };
-    let certificate_id = certificates::record(tx, cx, certificate, &origin).await?;
-    if let Some(old) = intent.renewal_of {
-        certificates::add_history(
-            tx,
-            cx,
-            old,
-            "Renewed",
-            &format!("Renewed by certificate {certificate_id}"),
-        )
-        .await?;
-    }
-    delivery::schedule(tx, cx, certificate_id, &intent.stores).await?;
-    let operation = if intent.renewal_of.is_some() {
-        Operation::Renewed
-    } else {
-        Operation::Created
-    };
-    let message = format!(
-        "certificate {certificate_id} issued for request {request_id}, serial {}",
-        certificate.serial_hex()
-    );
-    audit::record(
-        tx,
-        cx,
-        Entry::new(
-            operation,
-            Category::Certificate,
-            certificate.subject(),
-            message,
-        ),
-    )
-    .await?;
-    Ok(certificate_id)
-}
-
 /// Issues what a waiting request asks for. Of several who approve at once, one issues; the others learn who was first.
 ///
 /// # Errors
@@ -368,15 +276,7 @@ pub(crate) async fn approve(
                     certificate: &certificate,
                     key: key.as_ref(),
                 };
-                let certificate_id = record(tx, &cx, &parts, &intent).await?;
-                certificate_requests::Entity::update_many()
-                    .col_expr(
-                        certificate_requests::Column::CertificateId,
-                        Expr::val(certificate_id),
-                    )
-                    .filter(certificate_requests::Column::Id.eq(row.id))
-                    .exec(tx)
-                    .await?;
+                let certificate_id = recording::record(tx, &cx, &parts, &intent).await?;
                 let message = format!("request {} approved", row.id);
                 audit::record(
                     tx,

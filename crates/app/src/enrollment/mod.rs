@@ -9,6 +9,7 @@ mod issue;
 mod names;
 mod pfx;
 mod plan;
+mod recording;
 mod renew;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -18,6 +19,7 @@ use decide::decided;
 pub(crate) use decide::{deny, no_longer_waits};
 pub(crate) use issue::{Intent, approve};
 pub(crate) use names::{kind_numbered, san_texts};
+pub(crate) use recording::Recorder;
 
 /// `CertState` of a request that was answered with a certificate.
 pub(crate) const STATE_ISSUED: i32 = 1;

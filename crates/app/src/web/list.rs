@@ -210,12 +210,13 @@ fn compare(
         Value::Text(text) => text,
     };
     let like = |pattern: String| LikeExpr::new(pattern).escape('\\');
-    let textual = |text: &str| match kind {
-        FieldKind::Folded => Ok(db::escape_like(&db::fold(text))),
-        FieldKind::UpperHex => Ok(db::escape_like(&text.trim().to_uppercase())),
-        FieldKind::Text => Ok(db::escape_like(text.trim())),
+    let folded = |text: &str| match kind {
+        FieldKind::Folded => Ok(db::fold(text)),
+        FieldKind::UpperHex => Ok(text.trim().to_uppercase()),
+        FieldKind::Text => Ok(text.trim().to_owned()),
         _ => Err(bad(comparison, "this operator is for text fields only")),
     };
+    let textual = |text: &str| folded(text).map(|text| db::escape_like(&text));
     Ok(match operator {
         Operator::Equal => column.eq(scalar(cx, comparison, kind, text)?),
         // A field without a value is different from every value.
@@ -232,12 +233,29 @@ fn compare(
             .clone()
             .is_null()
             .or(column.not_like(like(format!("%{}%", textual(text)?)))),
-        Operator::StartsWith => column.like(like(format!("{}%", textual(text)?))),
+        Operator::StartsWith => starts_with(cx.db().dialect(), column, &folded(text)?),
         Operator::EndsWith => column.like(like(format!("%{}", textual(text)?))),
         Operator::In | Operator::NotIn => {
             return Err(bad(comparison, "-in and -notin need a list in parentheses"));
         }
     })
+}
+
+/// Texts that begin with `prefix`, as the range they make up, since an index finds that.
+fn starts_with(dialect: db::Dialect, column: SimpleExpr, prefix: &str) -> SimpleExpr {
+    // Ranges of prefixes are ranges only where texts compare octet by octet.
+    let bound = |text: String| match dialect {
+        db::Dialect::Sqlite => Expr::val(text),
+        db::Dialect::Postgres => Expr::cust_with_values(r#"$1 COLLATE "C""#, [text]),
+    };
+    if prefix.is_empty() {
+        return column.is_not_null();
+    }
+    let begins = column.clone().gte(bound(prefix.to_owned()));
+    match db::after_prefix(prefix) {
+        Some(after) => begins.and(column.lt(bound(after))),
+        None => begins,
+    }
 }
 
 fn ordered(
@@ -311,6 +329,31 @@ pub(crate) fn sorted<E: EntityTrait>(
     default: &str,
     tie: impl ColumnTrait,
 ) -> Result<Select<E>, Error> {
+    ordered_by(select, paging, fields, default, tie, paging.descending())
+}
+
+/// The same from the other end.
+///
+/// # Errors
+/// Those of [`sorted`].
+pub(crate) fn sorted_backwards<E: EntityTrait>(
+    select: Select<E>,
+    paging: &Paging,
+    fields: &[Field],
+    default: &str,
+    tie: impl ColumnTrait,
+) -> Result<Select<E>, Error> {
+    ordered_by(select, paging, fields, default, tie, !paging.descending())
+}
+
+fn ordered_by<E: EntityTrait>(
+    select: Select<E>,
+    paging: &Paging,
+    fields: &[Field],
+    default: &str,
+    tie: impl ColumnTrait,
+    descending: bool,
+) -> Result<Select<E>, Error> {
     let wanted = paging.sort_field.as_deref().unwrap_or(default);
     let found = fields
         .iter()
@@ -321,14 +364,7 @@ pub(crate) fn sorted<E: EntityTrait>(
             ..
         }),
         order,
-    ) = (
-        found,
-        if paging.descending() {
-            Order::Desc
-        } else {
-            Order::Asc
-        },
-    )
+    ) = (found, if descending { Order::Desc } else { Order::Asc })
     else {
         return Err(Error::new(
             Kind::BadSortField,

@@ -131,6 +131,38 @@ pub(crate) async fn put_into(server: &TestServer, store: &str, certificate: i64)
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 testkit::both_databases! {
+    async fn enrollments_at_the_same_moment_are_each_recorded_once(server: TestServer) {
+        let client = server.admin();
+        let before = client.get("/Certificates?IncludeExpired=true").await.total().unwrap();
+        let each = (0..21).map(|number| {
+            let name = format!("same-moment-{number}.example");
+            let body = json!({
+                "CSR": csr(&format!("CN={name}"), &[&name]), "Template": "WebServer", "Metadata": {"Number": number}
+            });
+            enroll_csr(&client, body)
+        });
+        let answers = futures::future::join_all(each).await;
+        let mut ids = std::collections::BTreeSet::new();
+        for (number, answer) in answers.into_iter().enumerate() {
+            let answer = answer.expect(200);
+            let information = &answer.json["CertificateInformation"];
+            let id = information["KeyfactorID"].as_i64().unwrap();
+            assert!(ids.insert(id));
+            let path = format!("/Certificates/{id}?includeMetadata=true");
+            let shown = client.get(&path).await.expect(200);
+            assert_eq!(shown.json["IssuedCN"], format!("same-moment-{number}.example"));
+            assert_eq!(shown.json["CertRequestId"], information["KeyfactorRequestId"]);
+            assert_eq!(shown.json["Metadata"]["Number"], number.to_string());
+            let history = client.get(&format!("/Certificates/{id}/History")).await;
+            assert_eq!(history.expect(200).json.as_array().unwrap().len(), 1);
+        }
+        let after = client.get("/Certificates?IncludeExpired=true").await;
+        assert_eq!(after.total(), Some(before + 21));
+        let query = "CN%20-startswith%20%22SAME-moment-1%22";
+        let found = client.get(&format!("/Certificates?QueryString={query}")).await;
+        assert_eq!(found.total(), Some(11));
+    }
+
     async fn a_request_becomes_a_chain_from_leaf_to_root(server: TestServer) {
         let body = json!({
             "CSR": csr("CN=a.example,O=Example", &["a.example", "b.example"]),

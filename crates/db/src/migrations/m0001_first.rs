@@ -1,14 +1,14 @@
 //! The first schema. Released: never changed, only followed by others.
 
-/// One statement each, with `{id}`, `{guid}`, `{bytes}` and `{i64}` for the types that the two databases name differently.
+/// One statement each, with `{id}`, `{guid}`, `{bytes}`, `{i64}` and `{fold}` for the types that the two databases name differently.
 pub(super) const STATEMENTS: &[&str] = &[
     r"CREATE TABLE claims (
         id {id},
         claim_type INTEGER NOT NULL,
         value TEXT NOT NULL,
-        value_fold TEXT NOT NULL,
+        value_fold {fold} NOT NULL,
         provider TEXT NOT NULL,
-        provider_fold TEXT NOT NULL,
+        provider_fold {fold} NOT NULL,
         description TEXT NOT NULL,
         created_at {i64} NOT NULL,
         UNIQUE (value_fold, claim_type, provider_fold)
@@ -17,7 +17,7 @@ pub(super) const STATEMENTS: &[&str] = &[
         id {id},
         claim_id {i64} NOT NULL UNIQUE REFERENCES claims (id),
         name TEXT NOT NULL,
-        name_fold TEXT NOT NULL UNIQUE,
+        name_fold {fold} NOT NULL UNIQUE,
         password_hash TEXT NOT NULL,
         must_change BOOLEAN NOT NULL,
         disabled BOOLEAN NOT NULL,
@@ -29,7 +29,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     r"CREATE TABLE permission_sets (
         id {guid} NOT NULL,
         name TEXT NOT NULL,
-        name_fold TEXT NOT NULL UNIQUE,
+        name_fold {fold} NOT NULL UNIQUE,
         created_at {i64} NOT NULL,
         PRIMARY KEY (id)
     )",
@@ -43,7 +43,7 @@ pub(super) const STATEMENTS: &[&str] = &[
         id {id},
         permission_set_id {guid} NOT NULL REFERENCES permission_sets (id),
         name TEXT NOT NULL,
-        name_fold TEXT NOT NULL UNIQUE,
+        name_fold {fold} NOT NULL UNIQUE,
         description TEXT NOT NULL,
         email_address TEXT,
         enabled BOOLEAN NOT NULL,
@@ -95,7 +95,7 @@ pub(super) const STATEMENTS: &[&str] = &[
         id {id},
         logical_name TEXT NOT NULL,
         host_name TEXT NOT NULL,
-        name_fold TEXT NOT NULL UNIQUE,
+        name_fold {fold} NOT NULL UNIQUE,
         purpose TEXT NOT NULL,
         parent_id {i64},
         certificate {bytes} NOT NULL,
@@ -107,7 +107,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     r"CREATE TABLE templates (
         id {id},
         common_name TEXT NOT NULL,
-        name_fold TEXT NOT NULL UNIQUE,
+        name_fold {fold} NOT NULL UNIQUE,
         display_name TEXT NOT NULL,
         friendly_name TEXT,
         oid TEXT NOT NULL,
@@ -129,14 +129,14 @@ pub(super) const STATEMENTS: &[&str] = &[
     r"CREATE TABLE certificates (
         id {id},
         sha256 {bytes} NOT NULL UNIQUE,
-        thumbprint TEXT NOT NULL,
-        serial_number TEXT NOT NULL,
+        thumbprint {fold} NOT NULL,
+        serial_number {fold} NOT NULL,
         subject TEXT NOT NULL,
-        subject_fold TEXT NOT NULL,
+        subject_fold {fold} NOT NULL,
         issuer TEXT NOT NULL,
-        issuer_fold TEXT NOT NULL,
+        issuer_fold {fold} NOT NULL,
         common_name TEXT,
-        common_name_fold TEXT,
+        common_name_fold {fold},
         organizational_unit TEXT,
         email TEXT,
         not_before {i64} NOT NULL,
@@ -163,10 +163,10 @@ pub(super) const STATEMENTS: &[&str] = &[
     )",
     r"CREATE INDEX certificates_thumbprint ON certificates (thumbprint)",
     r"CREATE INDEX certificates_serial_number ON certificates (serial_number)",
-    r"CREATE INDEX certificates_common_name_fold ON certificates (common_name_fold)",
     r"CREATE INDEX certificates_subject_fold ON certificates (subject_fold)",
     r"CREATE INDEX certificates_issuer_fold ON certificates (issuer_fold)",
     // Lists leave out what is revoked or expired: these hold what decides it, so that pages are found without the rows.
+    r"CREATE INDEX certificates_common_name_fold ON certificates (common_name_fold, id, not_after, state)",
     r"CREATE INDEX certificates_id ON certificates (id, not_after, state)",
     r"CREATE INDEX certificates_not_after ON certificates (not_after, id, state)",
     r"CREATE INDEX certificates_not_before ON certificates (not_before, id, not_after, state)",
@@ -183,7 +183,7 @@ pub(super) const STATEMENTS: &[&str] = &[
         position INTEGER NOT NULL,
         kind INTEGER NOT NULL,
         value TEXT NOT NULL,
-        value_fold TEXT NOT NULL,
+        value_fold {fold} NOT NULL,
         PRIMARY KEY (certificate_id, position)
     )",
     r"CREATE INDEX certificate_names_value_fold ON certificate_names (value_fold)",
@@ -194,7 +194,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     )",
     r"CREATE TABLE certificate_metadata (
         certificate_id {i64} NOT NULL REFERENCES certificates (id) ON DELETE CASCADE,
-        name_fold TEXT NOT NULL,
+        name_fold {fold} NOT NULL,
         name TEXT NOT NULL,
         value TEXT NOT NULL,
         PRIMARY KEY (certificate_id, name_fold)
@@ -231,7 +231,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     r"CREATE TABLE agents (
         id {guid} NOT NULL,
         client_machine TEXT NOT NULL,
-        client_machine_fold TEXT NOT NULL,
+        client_machine_fold {fold} NOT NULL,
         username TEXT NOT NULL,
         platform INTEGER NOT NULL,
         version TEXT NOT NULL,
@@ -266,9 +266,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     r"CREATE TABLE store_types (
         id {i64} NOT NULL,
         name TEXT NOT NULL,
-        name_fold TEXT NOT NULL UNIQUE,
+        name_fold {fold} NOT NULL UNIQUE,
         short_name TEXT NOT NULL,
-        short_name_fold TEXT NOT NULL UNIQUE,
+        short_name_fold {fold} NOT NULL UNIQUE,
         capability TEXT NOT NULL,
         definition TEXT NOT NULL,
         private_key_allowed INTEGER NOT NULL,
@@ -284,7 +284,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     r"CREATE TABLE store_containers (
         id {id},
         name TEXT NOT NULL,
-        name_fold TEXT NOT NULL UNIQUE,
+        name_fold {fold} NOT NULL UNIQUE,
         overwrite_schedules BOOLEAN NOT NULL,
         schedule TEXT,
         store_type_id {i64} REFERENCES store_types (id),
@@ -296,9 +296,9 @@ pub(super) const STATEMENTS: &[&str] = &[
         agent_id {guid} REFERENCES agents (id),
         container_id {i64} REFERENCES store_containers (id),
         client_machine TEXT NOT NULL,
-        client_machine_fold TEXT NOT NULL,
+        client_machine_fold {fold} NOT NULL,
         store_path TEXT NOT NULL,
-        store_path_fold TEXT NOT NULL,
+        store_path_fold {fold} NOT NULL,
         approved BOOLEAN NOT NULL,
         create_if_missing BOOLEAN NOT NULL,
         properties TEXT NOT NULL,
@@ -320,7 +320,7 @@ pub(super) const STATEMENTS: &[&str] = &[
         id {id},
         store_id {guid} NOT NULL REFERENCES certificate_stores (id) ON DELETE CASCADE,
         alias TEXT NOT NULL,
-        alias_fold TEXT NOT NULL,
+        alias_fold {fold} NOT NULL,
         private_key BOOLEAN NOT NULL,
         parameters TEXT NOT NULL,
         UNIQUE (store_id, alias_fold)

@@ -1,0 +1,76 @@
+//! Many rows at once: ids that are known before the rows are there, and inserts in few statements.
+
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Statement};
+
+use crate::{Error, Tx};
+
+/// Rows in one statement at most: databases limit how many values a statement may have.
+const ROWS_MAX: usize = 128;
+
+/// Takes `count` ids of each of `tables` that no other row has or will have. On SQLite they count only in this transaction,
+/// which has to insert rows with all of them or, of those it leaves out, none after others.
+///
+/// # Errors
+/// What the database said.
+pub async fn reserve_ids<const N: usize>(
+    tx: &Tx,
+    tables: [&'static str; N],
+    count: usize,
+) -> Result<[Vec<i64>; N], Error> {
+    let backend = tx.get_database_backend();
+    let mut ids = tables.map(|_| Vec::with_capacity(count));
+    if backend == sea_orm::DbBackend::Sqlite {
+        let columns: Vec<String> = tables
+            .iter()
+            .map(|table| {
+                format!("COALESCE((SELECT seq FROM sqlite_sequence WHERE name = '{table}'), 0)")
+            })
+            .collect();
+        let sql = format!("SELECT {}", columns.join(", "));
+        let row = tx
+            .query_one_raw(Statement::from_sql_and_values(backend, sql, []))
+            .await?;
+        for (index, ids) in ids.iter_mut().enumerate() {
+            let last: i64 = match &row {
+                Some(row) => row.try_get_by_index(index)?,
+                None => 0,
+            };
+            ids.extend((1_i64..).take(count).map(|number| last + number));
+        }
+        return Ok(ids);
+    }
+    let columns: Vec<String> = tables
+        .iter()
+        .map(|table| format!("nextval(pg_get_serial_sequence('{table}', 'id'))"))
+        .collect();
+    let sql = format!("SELECT {} FROM generate_series(1, $1)", columns.join(", "));
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let rows = tx
+        .query_all_raw(Statement::from_sql_and_values(backend, sql, [count.into()]))
+        .await?;
+    for row in rows {
+        for (index, ids) in ids.iter_mut().enumerate() {
+            ids.push(row.try_get_by_index(index)?);
+        }
+    }
+    Ok(ids)
+}
+
+/// Inserts rows, many in a statement. Statements come in few forms: each has a power of two of rows.
+///
+/// # Errors
+/// What the database said.
+pub async fn insert_all<A>(tx: &Tx, rows: Vec<A>) -> Result<(), Error>
+where
+    A: ActiveModelTrait,
+    <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
+{
+    let mut rows = rows.into_iter();
+    while rows.len() > 0 {
+        let count = 1 << rows.len().min(ROWS_MAX).ilog2();
+        A::Entity::insert_many(rows.by_ref().take(count))
+            .exec_without_returning(tx)
+            .await?;
+    }
+    Ok(())
+}
