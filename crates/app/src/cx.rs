@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::security::{Grants, Permission, Reach};
+use crate::security::explain::Recorder;
+use crate::security::{Grants, Permission, Reach, Target};
 
 /// Where the time comes from.
 #[derive(Clone, Debug, Default)]
@@ -104,6 +105,7 @@ pub struct Cx {
     caller: Caller,
     correlation_id: Uuid,
     address: Option<IpAddr>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl Cx {
@@ -119,7 +121,18 @@ impl Cx {
             caller,
             correlation_id,
             address,
+            recorder: None,
         }
+    }
+
+    /// The same, keeping how decisions come about.
+    pub(crate) fn explained(self, recorder: Option<Arc<Recorder>>) -> Self {
+        Self { recorder, ..self }
+    }
+
+    /// What keeps how decisions come about, where that was asked for.
+    pub(crate) fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_deref()
     }
 
     /// The context of background work and of the commands of the machine's owner.
@@ -130,6 +143,7 @@ impl Cx {
             caller: Caller::System(reason),
             correlation_id,
             address: None,
+            recorder: None,
         }
     }
 
@@ -205,7 +219,10 @@ impl Cx {
     /// Whether the caller holds `permission` system-wide.
     pub fn may(&self, permission: Permission) -> bool {
         match &self.caller {
-            Caller::Identity(identity) => *identity.grants.reach(permission) == Reach::All,
+            Caller::Identity(identity) => match self.recorder() {
+                None => *identity.grants.reach(permission) == Reach::All,
+                Some(recorder) => recorder.decide(&identity.grants, permission, Target::System),
+            },
             Caller::System(_) => true,
         }
     }
@@ -227,11 +244,15 @@ impl Cx {
         match &self.caller {
             Caller::Identity(identity) => {
                 let wanted = db::fold(name);
-                identity
+                let held = identity
                     .grants
                     .roles()
                     .iter()
-                    .any(|role| db::fold(&role.name) == wanted)
+                    .any(|role| db::fold(&role.name) == wanted);
+                if let Some(recorder) = self.recorder() {
+                    recorder.role(name, held);
+                }
+                held
             }
             Caller::System(_) => true,
         }

@@ -6,6 +6,8 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::security::Explanation;
+
 /// What kind of failure, and thereby what the caller is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -180,6 +182,9 @@ pub struct ErrorBody {
     /// One entry for each part of a request of several that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed_operations: Vec<FailedOperation>,
+    /// How it was decided, for who may see that and asked with `x-chancery-explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// One part of a request of several that is wrong.
@@ -275,6 +280,7 @@ impl Error {
                     reason: reason.clone(),
                 })
                 .collect(),
+            explanation: None,
         }
     }
 }

@@ -59,7 +59,9 @@ pub(crate) fn routes() -> OpenApiRouter {
 
 /// Version 2: the operations that exist in both.
 pub(crate) fn routes_version_2() -> OpenApiRouter {
-    OpenApiRouter::new().merge(enrollment::routes_version_2())
+    OpenApiRouter::new()
+        .merge(certificates::routes_version_2())
+        .merge(enrollment::routes_version_2())
 }
 
 /// The OpenAPI document of one version (1 or 2), as the code declares it.

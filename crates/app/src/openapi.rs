@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::error::{ErrorBody, FailedOperation};
+use crate::error::ErrorBody;
 
 /// Completes the document of one version.
 pub(crate) fn complete(mut document: OpenApi, version: u8) -> OpenApi {
@@ -30,10 +30,9 @@ pub(crate) fn complete(mut document: OpenApi, version: u8) -> OpenApi {
     components
         .schemas
         .insert(ErrorBody::name().into_owned(), ErrorBody::schema());
-    components.schemas.insert(
-        FailedOperation::name().into_owned(),
-        FailedOperation::schema(),
-    );
+    let mut below = Vec::new();
+    ErrorBody::schemas(&mut below);
+    components.schemas.extend(below);
     let basic = HttpBuilder::new()
         .scheme(HttpAuthScheme::Basic)
         .description(Some(
@@ -72,6 +71,11 @@ fn complete_operation(operation: &mut Operation, version: u8) {
     parameters.push(RefOr::T(header(
         "x-keyfactor-requested-with",
         "`APIClient` or `XMLHttpRequest`.",
+        false,
+    )));
+    parameters.push(RefOr::T(header(
+        "x-chancery-explain",
+        "`true`: how the decision came about, for callers who may read security settings.",
         false,
     )));
     let has_path_value = parameters

@@ -33,6 +33,7 @@ pub(crate) use response::{
     ApplicationStoreResponse, StoreResponse, shown_all, shown_in_application,
 };
 pub(crate) use secrets::{StoreSecrets, secrets_of};
+pub(crate) use targets::authorize;
 
 use crate::error::Error;
 

@@ -130,7 +130,7 @@ impl Known {
 ///
 /// # Errors
 /// 403 naming the stores that the caller may not use.
-pub(super) fn authorize<'s>(
+pub(crate) fn authorize<'s>(
     cx: &Cx,
     permission: Permission,
     through: Through,

@@ -8,6 +8,7 @@ mod listing;
 mod owner;
 mod pages;
 mod record;
+mod security_views;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use download::{Download, DownloadOutput, DownloadRequest, FormatHeader};
 use history::OperationOutput;
 use listing::{Details, Shown};
 use owner::{OwnerRequest, ReachedThrough};
+use security_views::{CertificateClaimAudit, CertificateIdentityAudit, CertificateSecurity};
 use wire::{CertificateOutput, SingleCertificateOutput};
 
 /// The condition that a query over certificates stands for; an empty one matches everything.
@@ -49,6 +51,13 @@ pub(crate) fn routes() -> OpenApiRouter {
         .routes(routes!(history_of))
         .routes(routes!(download_file))
         .routes(routes!(change_owner))
+        .routes(routes!(security_of))
+        .routes(routes!(identity_audit))
+}
+
+/// The slice's operations of version 2.
+pub(crate) fn routes_version_2() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(claim_audit))
 }
 
 /// The certificate collection through which the caller reaches a certificate.
@@ -150,4 +159,55 @@ async fn change_owner(
 ) -> Result<NoContent, Error> {
     owner::change(&cx, id, through.into(), request).await?;
     Ok(NoContent)
+}
+
+/// The roles that may do something with a certificate, and what.
+#[utoipa::path(
+    get, path = "/Certificates/{id}/Security", tag = "Certificate",
+    params(("id" = i64, Path, description = "Id of the certificate"), Collection),
+    responses((status = 200, body = CertificateSecurity, description = "Roles by name")),
+    extensions(("x-permissions" = json!(["/certificates/collections/read/", "/security/read/"])))
+)]
+async fn security_of(
+    cx: Cx,
+    PathId(id): PathId<i64>,
+    Query(collection): Query<Collection>,
+) -> Result<Json<CertificateSecurity>, Error> {
+    security_views::roles(&cx, id, collection.through())
+        .await
+        .map(Json)
+}
+
+/// The identities that may do something with a certificate, what, and what grants it.
+#[utoipa::path(
+    get, path = "/Certificates/IdentityAudit/{id}", tag = "Certificate",
+    params(("id" = i64, Path, description = "Id of the certificate"), Collection),
+    responses((status = 200, body = Vec<CertificateIdentityAudit>, description = "Identities")),
+    extensions(("x-permissions" = json!(["/certificates/collections/read/", "/security/read/"])))
+)]
+async fn identity_audit(
+    cx: Cx,
+    PathId(id): PathId<i64>,
+    Query(collection): Query<Collection>,
+) -> Result<Json<Vec<CertificateIdentityAudit>>, Error> {
+    security_views::identities(&cx, id, collection.through())
+        .await
+        .map(Json)
+}
+
+/// The claims whose holders may do something with a certificate, what, and what grants it.
+#[utoipa::path(
+    get, path = "/Certificates/IdentityAudit/{id}", tag = "Certificate",
+    params(("id" = i64, Path, description = "Id of the certificate"), Collection),
+    responses((status = 200, body = Vec<CertificateClaimAudit>, description = "Claims")),
+    extensions(("x-permissions" = json!(["/certificates/collections/read/", "/security/read/"])))
+)]
+async fn claim_audit(
+    cx: Cx,
+    PathId(id): PathId<i64>,
+    Query(collection): Query<Collection>,
+) -> Result<Json<Vec<CertificateClaimAudit>>, Error> {
+    security_views::claims(&cx, id, collection.through())
+        .await
+        .map(Json)
 }

@@ -4,11 +4,13 @@ pub mod accounts;
 pub mod claims;
 mod decide;
 pub(crate) mod doors;
+pub(crate) mod explain;
 pub(crate) mod object_grants;
 mod ownership;
 mod passwords;
 pub mod permission_sets;
 pub mod permissions;
+pub(crate) mod population;
 mod role_grants;
 mod roles;
 mod scopes;
@@ -17,6 +19,7 @@ mod sign_in;
 pub mod token_keys;
 
 pub use decide::{Allowed, Grants, HeldRole, Look, Reach, Target};
+pub use explain::Explanation;
 pub(crate) use ownership::OwnerChange;
 pub use permissions::{Grant, Per, Permission};
 pub(crate) use role_grants::forget_object;
@@ -28,7 +31,9 @@ pub(crate) use sign_in::{
 
 use utoipa_axum::router::OpenApiRouter;
 
-/// `/Security/Roles`.
+/// `/Security/Roles`, sessions, and explanations.
 pub(crate) fn routes() -> OpenApiRouter {
-    roles::routes().merge(sessions::routes())
+    roles::routes()
+        .merge(sessions::routes())
+        .merge(explain::routes())
 }

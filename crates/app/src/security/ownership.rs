@@ -120,6 +120,10 @@ impl Cx {
             return Ok(());
         };
         let ways = change.ways(&identity.grants);
+        if let Some(recorder) = self.recorder() {
+            recorder.owner(Permission::CertificatesChangeOwner, &ways.held);
+            recorder.owner(Permission::CertificatesExpandedChangeOwner, &ways.expanded);
+        }
         if permitted.is_ok() && ways.held() || ways.expanded() {
             return Ok(());
         }

@@ -52,7 +52,13 @@ impl Cx {
     /// Where the caller holds `permission`.
     pub(crate) fn reach(&self, permission: Permission) -> Reach {
         match self.caller() {
-            Caller::Identity(identity) => identity.grants.reach(permission).clone(),
+            Caller::Identity(identity) => {
+                let reach = identity.grants.reach(permission);
+                if let Some(recorder) = self.recorder() {
+                    recorder.reach(permission, reach);
+                }
+                reach.clone()
+            }
             Caller::System(_) => Reach::All,
         }
     }
@@ -60,7 +66,10 @@ impl Cx {
     /// Whether the caller holds `permission` on `target`.
     pub(crate) fn may_on(&self, permission: Permission, target: Target) -> bool {
         match self.caller() {
-            Caller::Identity(identity) => identity.grants.allow(permission, target),
+            Caller::Identity(identity) => match self.recorder() {
+                None => identity.grants.allow(permission, target),
+                Some(recorder) => recorder.decide(&identity.grants, permission, target),
+            },
             Caller::System(_) => true,
         }
     }
@@ -140,7 +149,7 @@ impl Cx {
             Through::Collection(id) if self.may_on(permission, Target::Collection(id)) => {
                 let missing =
                     crate::collections::missing(connection, self, id, certificate_ids).await?;
-                not_in(&missing, &format!("certificate collection {id}"))
+                self.all_in(&missing, &format!("certificate collection {id}"))
             }
             Through::Container(id)
                 if self.may_through_stores(permission, Target::Container(id)) =>
@@ -151,7 +160,7 @@ impl Cx {
                     Some(id),
                 )
                 .await?;
-                not_in(&missing, &format!("a certificate store of container {id}"))
+                self.all_in(&missing, &format!("a certificate store of container {id}"))
             }
             Through::System if self.may_through_stores(permission, Target::System) => {
                 let missing = crate::certificate_stores::certificates_not_in(
@@ -160,7 +169,7 @@ impl Cx {
                     None,
                 )
                 .await?;
-                not_in(&missing, "a certificate store")
+                self.all_in(&missing, "a certificate store")
             }
             _ => Err(self.refused_with_hint(connection, permission).await?),
         }
@@ -180,6 +189,13 @@ impl Cx {
             Through::Collection(id) if self.may_on(permission, Target::Collection(id)) => Ok(()),
             _ => Err(self.refused_with_hint(self.db().read(), permission).await?),
         }
+    }
+
+    fn all_in(&self, missing: &[i64], place: &str) -> Result<(), Error> {
+        if let Some(recorder) = self.recorder() {
+            recorder.place(place, missing);
+        }
+        not_in(missing, place)
     }
 
     fn may_through_stores(&self, permission: Permission, target: Target) -> bool {

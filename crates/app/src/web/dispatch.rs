@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::Operation;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
@@ -72,6 +73,20 @@ impl ApiRoutes {
 
     pub(crate) fn document(&self) -> &OpenApi {
         &self.document
+    }
+
+    /// The operation of a method and a path below the base, and the path as it is documented.
+    pub(crate) fn operation(&self, method: &str, path: &str) -> Option<(&str, &Operation)> {
+        let (template, _) = path::find(&self.templates, path)?;
+        let (text, item) = self.document.paths.paths.get_key_value(template.text())?;
+        let operation = match method {
+            "GET" => &item.get,
+            "PUT" => &item.put,
+            "POST" => &item.post,
+            "DELETE" => &item.delete,
+            _ => &None,
+        };
+        Some((text, operation.as_ref()?))
     }
 }
 
@@ -205,9 +220,14 @@ async fn api(
     });
     let mut response = match found {
         Ok((routes, path)) => {
-            let caller = Caller::Identity(Arc::new(identity));
-            let cx = Cx::new(Arc::clone(app), caller, correlation_id, address);
-            handle(routes, &path, cx, request).await?
+            let identity = Arc::new(identity);
+            let wish = security::explain::wish(request.headers(), &identity);
+            let caller = Caller::Identity(Arc::clone(&identity));
+            let cx = Cx::new(Arc::clone(app), caller, correlation_id, address)
+                .explained(wish.recorder());
+            let operation = format!("{} {path}", request.method());
+            let response = handle(routes, &path, cx, request).await?;
+            security::explain::attach(app, &identity, operation, &wish, response).await
         }
         Err(error) => error.into_response(),
     };

@@ -16,6 +16,7 @@ pub(crate) use date::Date;
 pub(crate) use dispatch::{ApiRoutes, serve};
 pub use dispatch::{PeerAddress, PeerCertificate};
 pub(crate) use maybe::Maybe;
+pub(crate) use path::below as path_below;
 pub(crate) use query_string::{Paging, Query};
 
 /// The product version that answers carry in `X-Keyfactor-Product-Version`. Clients gate features by it: 25.x is what the

@@ -20,8 +20,8 @@ impl Template {
         }
     }
 
-    #[cfg(test)]
-    fn text(&self) -> &str {
+    /// As it is documented.
+    pub(super) fn text(&self) -> &str {
         &self.text
     }
 

@@ -2,17 +2,17 @@
 //! change moves the generation in its own transaction, and every request reads the generation, so that a change counts at once
 //! in every server on the same database.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use db::tables::{counters, role_claims, role_permissions, roles};
+use db::tables::counters;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
-use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::app::App;
 use crate::error::Error;
-use crate::security::decide::{Grants, HeldRole};
-use crate::security::permissions::Grant;
+use crate::security::decide::Grants;
+use crate::security::population;
 
 /// The counter that every change of what is granted moves.
 const GENERATION: &str = "security generation";
@@ -92,7 +92,7 @@ pub(super) async fn of(
             return Ok(Arc::clone(&known.grants));
         }
     }
-    let grants = Arc::new(read(app, claim_ids).await?);
+    let grants = Arc::new(population::of_claims(app.db.read(), claim_ids).await?);
     let mut remembered = app.grants.0.lock().unwrap_or_else(PoisonError::into_inner);
     if remembered.len() >= REMEMBERED_MAX {
         remembered.clear();
@@ -103,47 +103,4 @@ pub(super) async fn of(
     };
     remembered.insert(claim_ids.to_vec(), known);
     Ok(grants)
-}
-
-async fn read(app: &App, claim_ids: &[i64]) -> Result<Grants, Error> {
-    let connection = app.db.read();
-    let mut held: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-    let links = role_claims::Entity::find()
-        .filter(role_claims::Column::ClaimId.is_in(claim_ids.iter().copied()))
-        .order_by_asc(role_claims::Column::ClaimId)
-        .all(connection)
-        .await?;
-    for link in links {
-        held.entry(link.role_id).or_default().push(link.claim_id);
-    }
-    if held.is_empty() {
-        return Ok(Grants::new(Vec::new()));
-    }
-    let found = roles::Entity::find()
-        .filter(roles::Column::Id.is_in(held.keys().copied()))
-        .order_by_asc(roles::Column::Id)
-        .all(connection)
-        .await?;
-    let mut granted: HashMap<i64, Vec<Grant>> = HashMap::new();
-    let rows = role_permissions::Entity::find()
-        .filter(role_permissions::Column::RoleId.is_in(held.keys().copied()))
-        .order_by_asc(role_permissions::Column::Permission)
-        .order_by_asc(role_permissions::Column::ObjectId)
-        .all(connection)
-        .await?;
-    for row in rows {
-        granted.entry(row.role_id).or_default().push(Grant {
-            path: row.permission,
-            object_id: (row.object_id != 0).then_some(row.object_id),
-        });
-    }
-    let held = found.into_iter().map(|role| HeldRole {
-        claim_ids: held.remove(&role.id).unwrap_or_default(),
-        grants: granted.remove(&role.id).unwrap_or_default(),
-        id: role.id,
-        name: role.name,
-        enabled: role.enabled,
-        permission_set_id: role.permission_set_id,
-    });
-    Ok(Grants::new(held.collect()))
 }
