@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use db::tables::{certificates, store_containers};
+use db::tables::{certificates, identity_providers, store_containers};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -82,7 +82,9 @@ pub(crate) struct AuditedClaim {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct AuditedProvider {
+    /// Zeros for local accounts.
     id: Uuid,
+    /// The authentication scheme.
     name: String,
 }
 
@@ -145,6 +147,16 @@ pub(super) async fn claims(
     through: Through,
 ) -> Result<Vec<CertificateClaimAudit>, Error> {
     let audited = audited(cx, id, through).await?;
+    let providers = identity_providers::Entity::find()
+        .all(cx.db().read())
+        .await?;
+    // Local accounts have no provider among these.
+    let provider = |scheme_fold: &str| {
+        let known = providers
+            .iter()
+            .find(|row| row.authentication_scheme_fold == scheme_fold);
+        known.map_or(Uuid::nil(), |row| row.id)
+    };
     let shown = audited
         .into_iter()
         .map(|(holder, permissions)| CertificateClaimAudit {
@@ -154,7 +166,7 @@ pub(super) async fn claims(
                 description: holder.claim.description,
                 claim_value: holder.claim.value,
                 provider: AuditedProvider {
-                    id: Uuid::nil(),
+                    id: provider(&holder.claim.provider_fold),
                     name: holder.claim.provider,
                 },
             },
