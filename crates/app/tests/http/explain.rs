@@ -294,9 +294,9 @@ async fn random_world(server: &TestServer, seed: u64) {
                 .await;
             let real = answer.status != 403;
             if real {
-                allowed += 1
+                allowed += 1;
             } else {
-                refused += 1
+                refused += 1;
             }
             // What the request itself shows, to who may see it.
             let shown = match answer.header(HEADER) {
@@ -318,7 +318,7 @@ async fn random_world(server: &TestServer, seed: u64) {
             }
             if !real {
                 assert!(!said["Missing"].as_array().unwrap().is_empty(), "{said}");
-                assert_eq!(said["Refusal"].is_string(), true, "{said}");
+                assert!(said["Refusal"].is_string(), "{said}");
             }
         }
     }
