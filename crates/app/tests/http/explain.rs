@@ -211,6 +211,26 @@ fn attempts<'c>(
             json!({ "CertificateId": certificate, "CollectionId": collection, "ContainerId": container, "StoreId": store }),
         ),
         (
+            "GET /CertificateStoreContainers",
+            get("/CertificateStoreContainers".into()),
+            json!({}),
+        ),
+        (
+            "GET /Applications/{id}",
+            get(format!("/Applications/{}", container.max(1))),
+            json!({ "ContainerId": container.max(1) }),
+        ),
+        (
+            "GET /CertificateCollections",
+            get("/CertificateCollections".into()),
+            json!({}),
+        ),
+        (
+            "GET /CertificateCollections/{id}",
+            get(format!("/CertificateCollections/{}", collection.max(1))),
+            json!({ "CollectionId": collection.max(1) }),
+        ),
+        (
             "GET /CertificateStoreTypes",
             get("/CertificateStoreTypes".into()),
             json!({ "ContainerId": container }),

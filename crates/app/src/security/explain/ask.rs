@@ -47,6 +47,7 @@ pub(super) fn as_subject(cx: &Cx, name: &str, grants: Grants) -> Cx {
         name: name.to_owned(),
         provider: LOCAL_PROVIDER.to_owned(),
         grants: Arc::new(grants),
+        session_id: None,
     };
     Cx::new(
         Arc::clone(cx.app()),

@@ -116,14 +116,17 @@ fn operation(app: &App, method: &str, path: &str) -> Result<Needed, Error> {
     let tags = operation.tags.clone().unwrap_or_default();
     let tagged = |wanted: &str| tags.iter().any(|tag| tag == wanted);
     let (stores, collections) = (tagged("CertificateStore"), tagged("CertificateCollection"));
+    let containers = tagged("CertificateStoreContainer") || tagged("Application");
     let of_one = template.contains('{');
+    // What is new is in no scope yet.
+    let known = of_one || method != "POST";
     Ok(Needed {
         name: format!("{method} {template}"),
         ways,
-        by_collection: named("CollectionId") || collections && (of_one || method != "POST"),
-        by_container: stores || named("ContainerId"),
+        by_collection: named("CollectionId") || collections && known,
+        by_container: stores || containers && known || named("ContainerId"),
         reaches_through: template.starts_with("/CertificateStores/Certificates/"),
-        shows_some: (stores || collections) && method == "GET" && !of_one,
+        shows_some: (stores || collections || containers) && method == "GET" && !of_one,
         owner: match (method, template) {
             ("PUT", "/Certificates/{id}/Owner") => Owner::Changes,
             _ if named("OwnerRoleId") => Owner::First,
