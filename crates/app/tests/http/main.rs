@@ -15,6 +15,7 @@ mod certificate_store_types;
 mod certificate_stores;
 mod certificates;
 mod collections;
+mod decisions;
 mod enrollment;
 mod explain;
 mod identity_providers;
