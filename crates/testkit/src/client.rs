@@ -70,11 +70,6 @@ impl Client {
 
     /// Any request. `method` is a name or a [`Method`]; names are sent as they stand (`Put`).
     pub fn request(&self, method: impl AsRef<str>, path: &str) -> RequestBuilder {
-        let beside = ["/oauth2/", "/.well-known/", "/signin", "/signout"];
-        let absolute = path
-            .get(..10)
-            .is_some_and(|start| start.eq_ignore_ascii_case("/Keyfactor"))
-            || beside.iter().any(|start| path.starts_with(start));
         let mut headers = HeaderMap::new();
         if let Some((name, password)) = &self.credentials {
             let encoded =
@@ -87,14 +82,23 @@ impl Client {
             app: Arc::clone(&self.app),
             database: self.database,
             method: method.as_ref().to_owned(),
-            path: if absolute {
-                path.to_owned()
-            } else {
-                format!("{BASE}{path}")
-            },
+            path: absolute(path),
             headers,
             body: Vec::new(),
         }
+    }
+}
+
+fn absolute(path: &str) -> String {
+    let beside = ["/oauth2/", "/.well-known/", "/signin", "/signout"];
+    let whole = path
+        .get(..10)
+        .is_some_and(|start| start.eq_ignore_ascii_case("/Keyfactor"))
+        || beside.iter().any(|start| path.starts_with(start));
+    if whole {
+        path.to_owned()
+    } else {
+        format!("{BASE}{path}")
     }
 }
 
@@ -129,6 +133,12 @@ impl RequestBuilder {
     pub fn form(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.body = text.into();
         self.header("content-type", "application/x-www-form-urlencoded")
+    }
+
+    /// Another path and query, below the base as in [`Client::request`].
+    pub fn path(mut self, path: &str) -> Self {
+        self.path = absolute(path);
+        self
     }
 
     /// The version of the operation.

@@ -198,7 +198,7 @@ struct Built {
     callers: Vec<Client>,
 }
 
-async fn insert<A>(server: &TestServer, row: A) -> <A::Entity as EntityTrait>::Model
+pub(crate) async fn insert<A>(server: &TestServer, row: A) -> <A::Entity as EntityTrait>::Model
 where
     A: ActiveModelTrait + sea_orm::ActiveModelBehavior + Send + 'static,
     <A::Entity as EntityTrait>::Model: sea_orm::IntoActiveModel<A> + Send,
@@ -209,7 +209,7 @@ where
     work.await.unwrap()
 }
 
-async fn certificate(server: &TestServer, name: &str, serial: u8) -> i64 {
+pub(crate) async fn certificate(server: &TestServer, name: &str, serial: u8) -> i64 {
     let key = pki::PrivateKey::generate(pki::KeySpec::EcP256).unwrap();
     let subject = pki::DistinguishedName::parse(&format!("CN={name}")).unwrap();
     let serial = pki::Serial::from_random(&[serial; 16]);

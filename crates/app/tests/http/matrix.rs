@@ -1,0 +1,278 @@
+//! The permission matrix: every operation of the OpenAPI documents, for nobody, for an account without a role, for rights on the
+//! right object, on a wrong one, on none that is named, and for rights on the whole system. It is made from the documents'
+//! `x-permissions`, from what the table of permissions says a right may be limited to, and from [`SCOPED`], which says how an
+//! operation names its object. An operation that is not in that list must not be open to rights that are limited to objects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use app::security::permissions::{Entry, Per, TABLE};
+use db::tables;
+use sea_orm::ActiveValue;
+use serde_json::{Value, json};
+use testkit::{Client, Operation, RequestBuilder, START, TestServer, contract, sample_request};
+use uuid::Uuid;
+
+use crate::decisions::{certificate, insert};
+
+/// How an operation names the object that a right may be limited to. `{certificate}`, `{collection}`, `{container}` and
+/// `{store}` stand for the ids of things that belong together.
+struct Scoped {
+    method: &'static str,
+    path: &'static str,
+    version: u8,
+    /// The path and query with ids in place.
+    request: &'static str,
+    /// The body, as JSON.
+    body: Option<&'static str>,
+    /// What may be limited, of what the operation needs; rights that cannot be limited are given on the whole system.
+    by: &'static [Per],
+    /// It shows what may be seen, so that there is no wrong object to name.
+    shows_some: bool,
+}
+
+const fn by_collection(
+    method: &'static str,
+    path: &'static str,
+    request: &'static str,
+    body: Option<&'static str>,
+) -> Scoped {
+    Scoped {
+        method,
+        path,
+        version: 1,
+        request,
+        body,
+        by: &[Per::Collection],
+        shows_some: false,
+    }
+}
+
+const fn by_container(
+    method: &'static str,
+    path: &'static str,
+    request: &'static str,
+    body: Option<&'static str>,
+) -> Scoped {
+    Scoped {
+        method,
+        path,
+        version: 1,
+        request,
+        body,
+        by: &[Per::Container],
+        shows_some: false,
+    }
+}
+
+const fn list_by(per: &'static [Per], path: &'static str) -> Scoped {
+    Scoped {
+        method: "GET",
+        path,
+        version: 1,
+        request: path,
+        body: None,
+        by: per,
+        shows_some: true,
+    }
+}
+
+/// Deleting comes last, so that everything is there until then.
+#[rustfmt::skip]
+const SCOPED: &[Scoped] = &[
+    by_collection("GET", "/Certificates", "/Certificates?CollectionId={collection}", None),
+    by_collection("GET", "/Certificates/{id}", "/Certificates/{certificate}?collectionId={collection}", None),
+    by_collection("GET", "/Certificates/{id}/History", "/Certificates/{certificate}/History?collectionId={collection}", None),
+    by_collection("POST", "/Certificates/Download", "/Certificates/Download?collectionId={collection}", Some(r#"{"CertID":{certificate}}"#)),
+    by_collection("PUT", "/Certificates/{id}/Owner", "/Certificates/{certificate}/Owner?CollectionId={collection}", Some(r#"{"NewRoleId":null}"#)),
+    list_by(&[Per::Container], "/CertificateStores"),
+    by_container("GET", "/CertificateStores/{id}", "/CertificateStores/{store}", None),
+];
+
+/// Two of everything; what has the same number belongs together.
+struct World {
+    certificates: [i64; 2],
+    collections: [i64; 2],
+    containers: [i64; 2],
+    stores: [Uuid; 2],
+}
+
+impl World {
+    async fn build(server: &TestServer) -> Self {
+        let mut world = Self {
+            certificates: [0; 2],
+            collections: [0; 2],
+            containers: [0; 2],
+            stores: [Uuid::nil(); 2],
+        };
+        for (index, name) in ["one.example", "two.example"].into_iter().enumerate() {
+            world.certificates[index] =
+                certificate(server, name, 1 + u8::try_from(index).unwrap()).await;
+            let collection = tables::certificate_collections::ActiveModel {
+                id: ActiveValue::NotSet,
+                name: ActiveValue::Set(format!("Only {name}")),
+                name_fold: ActiveValue::Set(format!("only {name}")),
+                description: ActiveValue::Set(String::new()),
+                query: ActiveValue::Set(format!("IssuedCN -eq \"{name}\"")),
+                duplication_field: ActiveValue::Set(0),
+                show_on_dashboard: ActiveValue::Set(false),
+                position: ActiveValue::Set(0),
+                last_count: ActiveValue::Set(None),
+                last_counted_at: ActiveValue::Set(None),
+                created_at: ActiveValue::Set(START),
+            };
+            world.collections[index] = insert(server, collection).await.id;
+            let body = json!({ "Name": format!("Container of {name}"), "CertStoreType": 2 });
+            let container = server
+                .admin()
+                .post("/CertificateStoreContainers", body)
+                .await
+                .expect(200);
+            world.containers[index] = container.json["Id"].as_i64().unwrap();
+            let body = json!({
+                "ContainerId": world.containers[index], "ClientMachine": name, "StorePath": "/etc/site.pem", "CertStoreType": 2,
+                "AgentId": null, "Properties": "{}"
+            });
+            let store = server
+                .admin()
+                .post("/CertificateStores", body)
+                .await
+                .expect(200);
+            world.stores[index] = store.json["Id"].as_str().unwrap().parse().unwrap();
+        }
+        world
+    }
+
+    /// The text with the ids of the things with this number.
+    fn filled(&self, text: &str, index: usize) -> String {
+        text.replace("{certificate}", &self.certificates[index].to_string())
+            .replace("{collection}", &self.collections[index].to_string())
+            .replace("{container}", &self.containers[index].to_string())
+            .replace("{store}", &self.stores[index].to_string())
+    }
+
+    /// The request, about the things with this number, through the collection or container with that number.
+    fn request(
+        &self,
+        client: &Client,
+        operation: &Operation,
+        scoped: &Scoped,
+        index: usize,
+    ) -> RequestBuilder {
+        let template = sample_request(client, operation);
+        let request = template.path(&self.filled(scoped.request, index));
+        match scoped.body {
+            Some(body) => {
+                request.json(serde_json::from_str::<Value>(&self.filled(body, index)).unwrap())
+            }
+            None => request,
+        }
+    }
+
+    /// The rows as grants on the things with the number 0, those that `by` does not limit on the whole system.
+    fn limited(&self, rows: &[&Entry], by: &[Per]) -> Vec<String> {
+        let grant = |row: &&Entry| match row.per {
+            Per::Collection if by.contains(&row.per) => {
+                format!("{}{}/", row.path, self.collections[0])
+            }
+            Per::Container if by.contains(&row.per) => {
+                format!("{}{}/", row.path, self.containers[0])
+            }
+            _ => row.path.to_owned(),
+        };
+        rows.iter().map(grant).collect()
+    }
+}
+
+fn operations() -> impl Iterator<Item = &'static Operation> {
+    [1, 2]
+        .into_iter()
+        .flat_map(|version| contract(version).operations())
+}
+
+fn rows(operation: &Operation) -> Vec<&'static Entry> {
+    let needed = operation.permissions.iter().flatten();
+    needed
+        .map(|path| TABLE.iter().find(|row| row.path == path).unwrap())
+        .collect()
+}
+
+/// One account for each set of grants.
+#[derive(Default)]
+struct Accounts(BTreeMap<Vec<String>, Client>);
+
+impl Accounts {
+    async fn with(&mut self, server: &TestServer, mut grants: Vec<String>) -> Client {
+        grants.sort();
+        grants.dedup();
+        if let Some(client) = self.0.get(&grants) {
+            return client.clone();
+        }
+        let paths: Vec<&str> = grants.iter().map(String::as_str).collect();
+        let client = server.account(&paths).await;
+        self.0.insert(grants, client.clone());
+        client
+    }
+}
+
+/// Cells of the matrix that are not as they have to be.
+#[derive(Default)]
+struct Wrong(Vec<String>);
+
+impl Wrong {
+    fn check(&mut self, operation: &Operation, who: &str, allowed: bool, status: u16) {
+        if allowed != (status != 403 && status != 401) || status >= 500 {
+            let Operation {
+                version,
+                method,
+                path,
+                ..
+            } = operation;
+            self.0.push(format!(
+                "{method} {path} (version {version}), {who}: {status}"
+            ));
+        }
+    }
+}
+
+testkit::both_databases! {
+    async fn every_operation_for_every_kind_of_caller(server: TestServer) {
+        let world = World::build(&server).await;
+        let (mut accounts, mut wrong) = (Accounts::default(), Wrong::default());
+        let (nobody, nothing) = (server.anonymous(), server.account(&[]).await);
+        let mut seen = BTreeSet::new();
+        // What deletes things comes last.
+        let (deleting, others): (Vec<_>, Vec<_>) = operations().partition(|operation| operation.method == "DELETE");
+        for operation in others.into_iter().chain(deleting) {
+            let needed = rows(operation);
+            wrong.check(operation, "nobody", false, sample_request(&nobody, operation).send().await.status);
+            wrong.check(operation, "no role", needed.is_empty(), sample_request(&nothing, operation).send().await.status);
+            let forms: Vec<&Scoped> = SCOPED
+                .iter()
+                .filter(|scoped| (scoped.method, scoped.path, scoped.version) == (operation.method.as_str(), operation.path.as_str(), operation.version))
+                .collect();
+            for scoped in &forms {
+                seen.insert((scoped.method, scoped.path, scoped.version));
+                assert!(needed.iter().any(|row| scoped.by.contains(&row.per)), "{} {} needs nothing that can be limited so", scoped.method, scoped.path);
+                let limited = accounts.with(&server, world.limited(&needed, scoped.by)).await;
+                if !scoped.shows_some {
+                    let status = world.request(&limited, operation, scoped, 1).send().await.status;
+                    wrong.check(operation, &format!("rights on another object, {:?}", scoped.by), false, status);
+                }
+                let status = world.request(&limited, operation, scoped, 0).send().await.status;
+                // It is there, and the request is right, so that the answer tells of the right alone.
+                let shown = if status == 404 { 403 } else { status };
+                wrong.check(operation, &format!("rights on the object, {:?}", scoped.by), true, shown);
+            }
+            // Rights on objects alone do not do where none is named that they are about.
+            if needed.iter().any(|row| row.per != Per::System) && forms.is_empty() {
+                let limited = accounts.with(&server, world.limited(&needed, &[Per::Collection, Per::Container])).await;
+                wrong.check(operation, "rights on objects", false, sample_request(&limited, operation).send().await.status);
+            }
+            let whole = accounts.with(&server, world.limited(&needed, &[])).await;
+            wrong.check(operation, "rights on the whole system", true, sample_request(&whole, operation).send().await.status);
+        }
+        let listed: BTreeSet<_> = SCOPED.iter().map(|scoped| (scoped.method, scoped.path, scoped.version)).collect();
+        assert_eq!(seen, listed, "operations that do not exist");
+        assert!(wrong.0.is_empty(), "{} cells:\n{}", wrong.0.len(), wrong.0.join("\n"));
+    }
+}
