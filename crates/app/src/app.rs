@@ -9,7 +9,7 @@ use axum::extract::Request;
 use crate::cx::{Clock, Randomness};
 use crate::identity_providers::{KeyCache, ProviderCache};
 use crate::security::token_keys::{self, TokenKeyCache};
-use crate::security::{CredentialCache, GrantsCache, TokenCache};
+use crate::security::{CredentialCache, GrantsCache, RateLimits, Rates, TokenCache};
 use crate::web::{self, ApiRoutes};
 use crate::{audit, authorities, certificate_stores, enrollment, start};
 
@@ -42,6 +42,8 @@ pub struct Options {
     pub password_cost: PasswordCost,
     /// How long a claimed agent job may stay silent, in milliseconds.
     pub job_lease_ms: i64,
+    /// How often one caller may ask.
+    pub rates: Rates,
     /// Where this server may connect to, and how long that may take.
     pub egress: egress::Policy,
 }
@@ -73,6 +75,7 @@ impl Options {
             agent_body_limit: 64 * 1024 * 1024,
             password_cost: PasswordCost::default(),
             job_lease_ms: 10 * 60 * 1000,
+            rates: Rates::default(),
             egress: egress::Policy::default(),
         }
     }
@@ -113,6 +116,7 @@ pub struct App {
     pub(crate) egress: egress::Client,
     pub(crate) audit: audit::Log,
     pub(crate) enrollments: enrollment::Recorder,
+    pub(crate) rates: RateLimits,
     routes: OnceLock<[ApiRoutes; 2]>,
 }
 
@@ -136,6 +140,7 @@ impl App {
             secrets::KeyRing::generate().map_err(crate::Error::from)?,
         );
         let egress = egress::Client::new(options.egress.clone());
+        let rates = RateLimits::new(&options.rates);
         let app = Arc::new(Self {
             db,
             keyring: RwLock::new(Arc::new(keyring)),
@@ -153,6 +158,7 @@ impl App {
             egress,
             audit: audit::Log::default(),
             enrollments: enrollment::Recorder::default(),
+            rates,
             routes: OnceLock::new(),
         });
         audit::open(&app).await?;

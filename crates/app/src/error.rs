@@ -45,6 +45,8 @@ pub enum Kind {
     AuthorityRefused,
     /// The database is busy or away; the same request may do later.
     Unavailable,
+    /// More requests than one caller may make; later ones are welcome.
+    TooManyRequests,
     /// A fault of ours.
     Internal,
 }
@@ -154,6 +156,12 @@ pub const TABLE: &[(Kind, StatusCode, &str, &str)] = &[
         "the database is busy or away; try again",
     ),
     (
+        Kind::TooManyRequests,
+        StatusCode::TOO_MANY_REQUESTS,
+        "0xA011100D",
+        "more requests than one caller may make; wait as long as Retry-After says",
+    ),
+    (
         Kind::Internal,
         StatusCode::INTERNAL_SERVER_ERROR,
         "0xA0111000",
@@ -167,6 +175,7 @@ pub struct Error {
     kind: Kind,
     message: String,
     failed: Vec<String>,
+    retry_after: Option<u64>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -202,6 +211,7 @@ impl Error {
             kind,
             message: message.into(),
             failed: Vec::new(),
+            retry_after: None,
             source: None,
         }
     }
@@ -216,6 +226,15 @@ impl Error {
         Self {
             failed,
             ..Self::new(Kind::BadRequest, message)
+        }
+    }
+
+    /// One caller asks too often. `wait_ms` says when it may ask again; the answer's `Retry-After` rounds it up to seconds.
+    pub fn too_many(message: impl Into<String>, wait_ms: i64) -> Self {
+        let seconds = u64::try_from(wait_ms).unwrap_or_default().div_ceil(1000);
+        Self {
+            retry_after: Some(seconds.max(1)),
+            ..Self::new(Kind::TooManyRequests, message)
         }
     }
 
@@ -258,6 +277,11 @@ impl Error {
     /// The reasons of the parts.
     pub fn failed(&self) -> &[String] {
         &self.failed
+    }
+
+    /// Seconds after which another try makes sense, where that is known.
+    pub fn retry_after(&self) -> Option<u64> {
+        self.retry_after
     }
 
     /// Status and code, from the table.

@@ -94,6 +94,10 @@ fn complete_operation(operation: &mut Operation, version: u8) {
     refuse("401", "Nobody is signed in, or the password is wrong.");
     refuse("403", "The caller lacks every one of the permissions.");
     refuse(
+        "429",
+        "More requests than one caller may make. `Retry-After` says in how many seconds the same request may do.",
+    );
+    refuse(
         "500",
         "A fault of the server; the correlation id leads to it in the log.",
     );

@@ -43,12 +43,18 @@ pub struct Config {
     pub max_agent_body_bytes: usize,
     /// Connections at a time on each address.
     pub max_connections: usize,
+    /// Connections at a time from one address.
+    pub max_connections_per_address: usize,
+    /// The largest head of a request.
+    pub max_header_bytes: usize,
     /// Limit of a TLS handshake.
     pub handshake_timeout: Duration,
     /// Limit of reading a request's head.
     pub header_timeout: Duration,
     /// Limit of a request as a whole.
     pub request_timeout: Duration,
+    /// How often one caller may ask.
+    pub rates: app::security::Rates,
     /// What this server may connect to beyond the public internet.
     pub egress_allow: egress::Allow,
     /// Limit of a request to another server.
@@ -277,9 +283,18 @@ impl Config {
             max_body_bytes: layers.number("max_body_bytes")?,
             max_agent_body_bytes: layers.number("max_agent_body_bytes")?,
             max_connections: layers.number("max_connections")?,
+            max_connections_per_address: layers.number("max_connections_per_address")?,
+            max_header_bytes: layers.number("max_header_bytes")?,
             handshake_timeout: layers.seconds("handshake_timeout_seconds")?,
             header_timeout: layers.seconds("header_timeout_seconds")?,
             request_timeout: layers.seconds("request_timeout_seconds")?,
+            rates: app::security::Rates {
+                failed_sign_ins_per_minute: layers.number("failed_sign_ins_per_minute")?,
+                failed_sign_ins_at_once: layers.number("failed_sign_ins_at_once")?,
+                anonymous_requests_per_second: layers.number("anonymous_requests_per_second")?,
+                account_requests_per_second: layers.number("account_requests_per_second")?,
+                account_requests_at_once: layers.number("account_requests_at_once")?,
+            },
             egress_allow,
             egress_timeout: layers.seconds("egress_timeout_seconds")?,
             shutdown_grace: layers.seconds("shutdown_grace_seconds")?,

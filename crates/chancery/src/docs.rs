@@ -1,9 +1,19 @@
 //! The interactive reference page at `/docs`. Its scripts and styles come embedded with the `utoipa-swagger-ui`
 //! crate; nothing is fetched from elsewhere, so it works without the Internet.
 
-use axum::Router;
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    middleware,
+    response::Response,
+};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi, Url};
+
+/// What the page may do: its own scripts, styles (it writes some into its elements) and pictures (some stand in its
+/// styles), and calls of this server.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The page and the documents that it shows, as a router to be merged with the product's own.
 ///
@@ -19,7 +29,7 @@ pub fn router(version_1: OpenApi, version_2: OpenApi) -> Router {
         .try_it_out_enabled(true)
         // A page that names a validator would send the document to a service of somebody else.
         .validator_url("none");
-    SwaggerUi::new("/docs")
+    let pages: Router = SwaggerUi::new("/docs")
         .urls(vec![
             (
                 Url::with_primary("API version 1", "/docs/openapi-v1.json", true),
@@ -31,7 +41,13 @@ pub fn router(version_1: OpenApi, version_2: OpenApi) -> Router {
             ),
         ])
         .config(config)
-        .into()
+        .into();
+    pages.layer(middleware::map_response(async |mut response: Response| {
+        let policy = HeaderValue::from_static(POLICY);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        response
+    }))
 }
 
 #[cfg(test)]
@@ -56,6 +72,7 @@ mod tests {
             .oneshot(request)
             .await
             .unwrap();
+        assert_eq!(answer.headers()["content-security-policy"], POLICY);
         let status = answer.status();
         let body = axum::body::to_bytes(answer.into_body(), 8 << 20)
             .await
@@ -69,6 +86,11 @@ mod tests {
         let (status, html) = page("/docs/").await;
         assert_eq!(status, StatusCode::OK);
         assert!(html.contains("swagger-ui-bundle.js"), "{html}");
+        // The policy of the page forbids scripts and handlers inside of it.
+        assert!(
+            !html.contains("<script>") && !html.contains(" onload="),
+            "{html}"
+        );
         assert!(
             !html.contains("https://"),
             "something is fetched from elsewhere: {html}"

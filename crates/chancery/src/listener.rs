@@ -2,14 +2,15 @@
 //! with client certificates, the certificate changes while connections are open, and a slow client must not hold
 //! up the next one.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
-    http::{Request, StatusCode, header},
+    http::{HeaderValue, Request, StatusCode, Version, header},
     response::{IntoResponse as _, Response},
 };
+use futures::future::Either;
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -29,6 +30,12 @@ use tower::ServiceExt as _;
 
 use app::web::{PeerAddress, PeerCertificate};
 
+mod framing;
+mod guarded;
+mod per_address;
+
+use self::guarded::Guarded;
+use self::per_address::PerAddress;
 use crate::tls::Tls;
 
 /// How long the accept loop rests when the system refuses to accept (no file descriptors left, mostly).
@@ -36,6 +43,11 @@ const ACCEPT_REST: Duration = Duration::from_millis(200);
 
 /// Streams that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 128;
+/// Streams that a client may open and take back before we have looked at them; more end the connection (rapid reset,
+/// CVE-2023-44487).
+const MAX_RESETS: usize = 20;
+/// The least that the HTTP library takes as room for a request's head.
+const LEAST_HEAD: usize = 8 * 1024;
 
 /// What a client gets that speaks plain HTTP to us.
 const NOT_TLS: &[u8] =
@@ -47,9 +59,13 @@ const NOT_TLS: &[u8] =
 pub struct Limits {
     /// Connections at a time on each address.
     pub connections: usize,
+    /// Connections at a time from one IPv4 address or IPv6 network of 64 bits.
+    pub connections_per_address: usize,
+    /// Octets of a request's head.
+    pub head: usize,
     /// Time for the TLS handshake.
     pub handshake: Duration,
-    /// Time for the head of a request, and for idling between two.
+    /// Time for the head of a request, for idling between two, and for taking the next part of an answer.
     pub headers: Duration,
     /// Time for a request from its head to the head of its answer.
     pub request: Duration,
@@ -111,6 +127,7 @@ impl Listener {
         shutdown: watch::Receiver<bool>,
     ) {
         let mut loops = JoinSet::new();
+        let per_address = PerAddress::new(limits.connections_per_address);
         for socket in self.sockets {
             let (tls, router, shutdown) = (tls.clone(), router.clone(), shutdown.clone());
             loops.spawn(accept_loop(
@@ -119,6 +136,7 @@ impl Listener {
                     tls,
                     router,
                     limits,
+                    per_address: per_address.clone(),
                 }),
                 shutdown,
             ));
@@ -131,6 +149,7 @@ struct Serving {
     tls: Arc<Tls>,
     router: Router,
     limits: Limits,
+    per_address: PerAddress,
 }
 
 async fn accept_loop(
@@ -147,13 +166,18 @@ async fn accept_loop(
             _ = shutdown.wait_for(|end| *end) => break,
             accepted = accept(&socket, &slots) => accepted,
         };
+        let Some(place) = serving.per_address.enter(address.ip()) else {
+            metrics::counter!("chancery_connections_refused_total").increment(1);
+            tracing::warn!(%address, "max_connections_per_address is reached, a connection was refused");
+            continue;
+        };
         let serving = serving.clone();
         let watcher = graceful.watcher();
         connections.spawn(async move {
             metrics::gauge!("chancery_connections").increment(1.0);
             connection(&serving, stream, address, watcher).await;
             metrics::gauge!("chancery_connections").decrement(1.0);
-            drop(slot);
+            drop((slot, place));
         });
     }
     drop(socket);
@@ -251,12 +275,19 @@ async fn http(
         if let Some(certificate) = &certificate {
             request.extensions_mut().insert(certificate.clone());
         }
-        let answer = serving.router.clone().oneshot(request.map(Body::new));
+        let version = request.version();
+        let answer = match framing::refusal(&request) {
+            Some(refusal) => Either::Left(async { Ok(refusal) }),
+            None => Either::Right(serving.router.clone().oneshot(request.map(Body::new))),
+        };
         async move {
-            match tokio::time::timeout(limits.request, answer).await {
-                Ok(answer) => answer,
-                Err(_) => Ok(took_too_long()),
-            }
+            let mut response = match tokio::time::timeout(limits.request, answer).await {
+                Ok(Ok(response)) => response,
+                Ok(Err(never)) => match never {},
+                Err(_) => took_too_long(version),
+            };
+            app::web::secure(response.headers_mut());
+            Ok::<_, Infallible>(response)
         }
     });
 
@@ -270,27 +301,34 @@ async fn http(
     builder
         .http1()
         .timer(TokioTimer::new())
+        .max_buf_size(limits.head.max(LEAST_HEAD))
         .header_read_timeout(limits.headers);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.headers)
         .keep_alive_timeout(limits.headers);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection =
+        builder.serve_connection(TokioIo::new(Guarded::new(stream, limits.headers)), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%address, %error, "connection ended early");
     }
 }
 
-fn took_too_long() -> Response {
+fn took_too_long(version: Version) -> Response {
     tracing::warn!("a request took longer than request_timeout_seconds and was given up");
     // Without a body: the agents in the field glue the body of a failed try in front of the next answer.
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        [(header::RETRY_AFTER, "5")],
-    )
-        .into_response()
+    let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    if version < Version::HTTP_2 {
+        // Its body may still be on the way; nothing after it can be told from it.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 #[cfg(test)]

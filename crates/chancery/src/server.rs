@@ -210,6 +210,7 @@ pub(crate) fn options(
         agents_prefix: config.agents_prefix.clone(),
         body_limit: config.max_body_bytes,
         agent_body_limit: config.max_agent_body_bytes,
+        rates: config.rates,
         egress: egress::Policy {
             allow: config.egress_allow.clone(),
             time: config.egress_timeout,
@@ -226,6 +227,8 @@ pub(crate) fn options(
 pub(crate) fn limits(config: &Config) -> Limits {
     Limits {
         connections: config.max_connections,
+        connections_per_address: config.max_connections_per_address,
+        head: config.max_header_bytes,
         handshake: config.handshake_timeout,
         headers: config.header_timeout,
         request: config.request_timeout,

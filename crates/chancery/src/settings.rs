@@ -144,6 +144,20 @@ pub const SETTINGS: &[Setting] = &[
         help: "The most connections at a time on each listening address; further ones wait.",
     },
     Setting {
+        name: "max_connections_per_address",
+        kind: Kind::Number,
+        default: "1024",
+        help: "The most connections at a time from one IPv4 address or IPv6 network of 64 bits; further ones are \
+               closed. Raise it to max_connections when all clients come through one proxy.",
+    },
+    Setting {
+        name: "max_header_bytes",
+        kind: Kind::Number,
+        default: "65536",
+        help: "The largest head of a request (its first line and all header fields), at least 8192; a larger one is \
+               answered with 431 and ends the connection.",
+    },
+    Setting {
         name: "handshake_timeout_seconds",
         kind: Kind::Number,
         default: "10",
@@ -153,14 +167,49 @@ pub const SETTINGS: &[Setting] = &[
         name: "header_timeout_seconds",
         kind: Kind::Number,
         default: "60",
-        help: "How long a client may take to send the head of a request; also how long an HTTP/1.1 connection \
-               may idle.",
+        help: "How long a client may take to send the head of a request or to take the next part of an answer; also \
+               how long an HTTP/1.1 connection may idle.",
     },
     Setting {
         name: "request_timeout_seconds",
         kind: Kind::Number,
         default: "120",
         help: "How long a request may take as a whole; after that it is answered with 503.",
+    },
+    Setting {
+        name: "failed_sign_ins_per_minute",
+        kind: Kind::Number,
+        default: "30",
+        help: "How many sign-ins of one address may fail in a minute, after the first failed_sign_ins_at_once; further \
+               ones are answered with 429. Sign-ins that succeed do not count.",
+    },
+    Setting {
+        name: "failed_sign_ins_at_once",
+        kind: Kind::Number,
+        default: "200",
+        help: "How many sign-ins of one address may fail or be under way before failed_sign_ins_per_minute begins to \
+               count.",
+    },
+    Setting {
+        name: "anonymous_requests_per_second",
+        kind: Kind::Number,
+        default: "100",
+        help: "How many requests of one address may be refused in a second because nobody is signed in, or go to where one signs in, and ten \
+               times as many at once; further ones are answered with 429.",
+    },
+    Setting {
+        name: "account_requests_per_second",
+        kind: Kind::Number,
+        default: "10000",
+        help: "How many requests one account may make in a second, and twice as many at once; further ones are \
+               answered with 429.",
+    },
+    Setting {
+        name: "account_requests_at_once",
+        kind: Kind::Number,
+        default: "512",
+        help: "How many requests of one account may be under way at the same time; further ones are answered with \
+               429.",
     },
     Setting {
         name: "egress_allow",

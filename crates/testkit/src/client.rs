@@ -1,9 +1,11 @@
 //! A client of the REST interface whose every answer is checked against the OpenAPI document.
 
 use std::borrow::Borrow;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use app::App;
+use app::web::PeerAddress;
 use axum::body::Body;
 use base64::Engine;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
@@ -85,6 +87,7 @@ impl Client {
             path: absolute(path),
             headers,
             body: Vec::new(),
+            address: None,
         }
     }
 }
@@ -112,9 +115,19 @@ pub struct RequestBuilder {
     path: String,
     headers: HeaderMap,
     body: Vec<u8>,
+    address: Option<IpAddr>,
 }
 
 impl RequestBuilder {
+    /// The network address it comes from; unknown unless told.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn from_address(mut self, address: &str) -> Self {
+        self.address = Some(address.parse().expect("an IP address"));
+        self
+    }
+
     /// Sets a header; an empty value takes it away.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
@@ -183,6 +196,11 @@ impl RequestBuilder {
             .unwrap_or_else(|error| panic!("{}: {error}", self.path));
         let asked_version = self.headers.get("x-keyfactor-api-version").cloned();
         *request.headers_mut() = self.headers;
+        if let Some(address) = self.address {
+            request
+                .extensions_mut()
+                .insert(PeerAddress(SocketAddr::new(address, 50_000)));
+        }
         let Ok(response) = self.app.router().oneshot(request).await;
         let (parts, body) = response.into_parts();
         let octets = body

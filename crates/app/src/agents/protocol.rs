@@ -91,7 +91,7 @@ pub(crate) async fn serve(
     let peer = request.extensions().get::<PeerCertificate>().cloned();
     let who = match identity::identify(app, request.headers(), peer, address).await {
         Ok(who) => who,
-        Err(error) => return empty(error),
+        Err(error) => return empty(app.rates.refused(error, address, app.clock.now())),
     };
     let body = match read_body(request, app.options.agent_body_limit).await {
         Ok(body) => body,
@@ -220,6 +220,10 @@ fn empty(error: Error) -> Response {
         _ => error.status().0,
     };
     let mut response = status.into_response();
+    if let Some(seconds) = error.retry_after() {
+        let seconds = HeaderValue::from(seconds);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
     response.extensions_mut().insert(Arc::new(error));
     response
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use db::tables::certificate_stores;
 use secrets::{Sealed, Secret};
 use uuid::Uuid;
+use zeroize::Zeroize;
 
 use crate::cx::Cx;
 use crate::error::Error;
@@ -25,6 +26,12 @@ impl std::fmt::Debug for StoreSecrets {
             .field("password", &self.password.is_some())
             .field("properties", &names)
             .finish()
+    }
+}
+
+impl Drop for StoreSecrets {
+    fn drop(&mut self) {
+        self.properties.values_mut().for_each(Zeroize::zeroize);
     }
 }
 

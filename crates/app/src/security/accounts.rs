@@ -182,18 +182,24 @@ pub async fn set_disabled(cx: &Cx, name: &str, disabled: bool) -> Result<(), Err
 /// A password that is hard to guess and easy to type: 24 letters and digits in groups.
 pub fn random_password() -> String {
     const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-    let mut octets = [0_u8; 24];
-    aws_lc_rs::rand::fill(&mut octets).expect("the operating system gives randomness");
-    let letters = octets
-        .iter()
-        .map(|octet| char::from(LETTERS[usize::from(*octet) % LETTERS.len()]));
-    letters
-        .enumerate()
-        .fold(String::new(), |mut text, (index, letter)| {
+    // The greatest multiple of 55 that an octet reaches is 220: each letter is as likely as the others.
+    let letter = || {
+        loop {
+            let mut octet = zeroize::Zeroizing::new([0_u8]);
+            aws_lc_rs::rand::fill(&mut *octet).expect("the operating system gives randomness");
+            if octet[0] < 220 {
+                break char::from(LETTERS[usize::from(octet[0]) % LETTERS.len()]);
+            }
+        }
+    };
+    std::iter::repeat_with(letter).take(24).enumerate().fold(
+        String::new(),
+        |mut text, (index, letter)| {
             if index > 0 && index % 6 == 0 {
                 text.push('-');
             }
             text.push(letter);
             text
-        })
+        },
+    )
 }

@@ -3,6 +3,7 @@
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use crate::app::PasswordCost;
 use crate::error::Error;
@@ -44,9 +45,12 @@ pub(crate) fn check(password: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// Only when the hasher fails.
-pub(crate) async fn hash(password: String, cost: PasswordCost) -> Result<String, Error> {
+pub(crate) async fn hash(
+    password: impl Into<Zeroizing<String>>,
+    cost: PasswordCost,
+) -> Result<String, Error> {
+    let password = password.into();
     off_thread(move || {
-        let password = zeroize::Zeroizing::new(password);
         let mut salt = [0_u8; 16];
         aws_lc_rs::rand::fill(&mut salt).map_err(|_| Error::internal("no randomness"))?;
         let hash = hasher(cost)?.hash_password_with_salt(password.as_bytes(), &salt);
@@ -60,9 +64,8 @@ pub(crate) async fn hash(password: String, cost: PasswordCost) -> Result<String,
 ///
 /// # Errors
 /// Only when the stored hash cannot be read.
-pub(crate) async fn verify(password: String, hash: String) -> Result<bool, Error> {
+pub(crate) async fn verify(password: Zeroizing<String>, hash: String) -> Result<bool, Error> {
     off_thread(move || {
-        let password = zeroize::Zeroizing::new(password);
         let hash = PasswordHash::new(&hash).map_err(|error| Error::internal(error.to_string()))?;
         Ok(Argon2::default()
             .verify_password(password.as_bytes(), &hash)

@@ -166,6 +166,11 @@ impl IntoResponse for Error {
                 );
             }
         }
+        if let Some(seconds) = self.retry_after() {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response.extensions_mut().insert(std::sync::Arc::new(self));
         response
     }

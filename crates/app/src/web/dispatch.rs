@@ -109,11 +109,7 @@ pub(crate) async fn serve(app: Arc<App>, request: Request) -> Response {
     if let Ok(value) = HeaderValue::from_str(&correlation_id.to_string()) {
         headers.insert("x-keyfactor-correlation-id", value);
     }
-    headers.insert(
-        "x-content-type-options",
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert("cache-control", HeaderValue::from_static("no-store"));
+    super::secure(headers);
     note(&response, &method, &path, correlation_id, started);
     response
 }
@@ -193,7 +189,9 @@ async fn api(
         .extensions()
         .get::<PeerAddress>()
         .map(|peer| peer.0.ip());
-    let identity = security::sign_in(app, request.headers(), address).await?;
+    let signed_in = security::sign_in(app, request.headers(), address).await;
+    let identity = signed_in.map_err(|error| app.rates.refused(error, address, app.clock.now()))?;
+    let _turn = app.rates.turn(&identity, app.clock.now())?;
     let (first, second) = (
         path::find(&app.routes(1).templates, below),
         path::find(&app.routes(2).templates, below),

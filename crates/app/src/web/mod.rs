@@ -10,6 +10,7 @@ mod path;
 pub(crate) mod query_string;
 pub(crate) mod schedule;
 pub(crate) mod secret;
+mod secure;
 
 pub(crate) use bodies::{Body, Json, List, NoContent, PathId};
 pub(crate) use date::Date;
@@ -18,6 +19,7 @@ pub use dispatch::{PeerAddress, PeerCertificate};
 pub(crate) use maybe::Maybe;
 pub(crate) use path::below as path_below;
 pub(crate) use query_string::{Paging, Query};
+pub use secure::{network_of, secure};
 
 /// The product version that answers carry in `X-Keyfactor-Product-Version`. Clients gate features by it: 25.x is what the
 /// contract describes, and what `kfutil` needs below 12 it does not ask of certificates and stores.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use zeroize::Zeroize;
 
 /// A secret as clients give it: the value itself. (A provider's reference is read too, so that it can be refused with a
 /// clear word while there are no providers.)
@@ -24,6 +25,12 @@ pub(crate) struct SecretInput {
 impl std::fmt::Debug for SecretInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SecretInput(…)")
+    }
+}
+
+impl Drop for SecretInput {
+    fn drop(&mut self) {
+        self.secret_value.zeroize();
     }
 }
 

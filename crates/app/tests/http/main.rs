@@ -20,6 +20,7 @@ mod enrollment;
 mod explain;
 mod identity_providers;
 mod keyfactor_agents;
+mod limits;
 mod matrix;
 mod oauth2;
 mod orchestrator_jobs;

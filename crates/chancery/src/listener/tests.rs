@@ -2,13 +2,18 @@
 
 use std::{path::PathBuf, process::Command};
 
-use axum::{Extension, routing::get};
+use axum::{
+    Extension, middleware,
+    routing::{get, post},
+};
 use reqwest::{Certificate, Client, Identity, Version};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::config::TlsFiles;
+
+mod attacks;
 
 /// A folder in which openssl makes certificates.
 struct Folder(tempfile::TempDir);
@@ -125,12 +130,16 @@ impl Folder {
 struct Running {
     addresses: Vec<SocketAddr>,
     tls: Arc<Tls>,
+    /// The targets of all requests that reached a handler.
+    asked: Arc<std::sync::Mutex<Vec<String>>>,
     end: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 const LIMITS: Limits = Limits {
     connections: 50,
+    connections_per_address: 50,
+    head: 64 * 1024,
     handshake: Duration::from_secs(10),
     headers: Duration::from_secs(10),
     request: Duration::from_secs(10),
@@ -144,6 +153,8 @@ async fn running(folder: &Folder, limits: Limits) -> Running {
 }
 
 async fn running_with(tls: Arc<Tls>, limits: Limits) -> Running {
+    let asked: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let noted = asked.clone();
     let router = Router::new()
         .route(
             "/who",
@@ -155,7 +166,18 @@ async fn running_with(tls: Arc<Tls>, limits: Limits) -> Running {
                 },
             ),
         )
-        .route("/never", get(std::future::pending::<()>));
+        .route("/never", get(std::future::pending::<()>))
+        .route("/large", get(async || vec![b'a'; 64 << 20]))
+        .route(
+            "/echo",
+            post(async |body: axum::body::Bytes| format!("[{}]", String::from_utf8_lossy(&body))),
+        )
+        .layer(middleware::from_fn(
+            move |request: Request<Body>, next: middleware::Next| {
+                noted.lock().unwrap().push(request.uri().to_string());
+                next.run(request)
+            },
+        ));
     let listener = Listener::bind(&["127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned()])
         .await
         .unwrap();
@@ -165,6 +187,7 @@ async fn running_with(tls: Arc<Tls>, limits: Limits) -> Running {
     Running {
         addresses,
         tls,
+        asked,
         end,
         task,
     }

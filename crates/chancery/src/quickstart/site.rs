@@ -283,6 +283,8 @@ async fn start_own(files: TlsFiles) -> anyhow::Result<Site> {
     let (end, shutdown) = watch::channel(false);
     let limits = Limits {
         connections: 64,
+        connections_per_address: 64,
+        head: 16 * 1024,
         handshake: Duration::from_secs(5),
         headers: Duration::from_secs(5),
         request: Duration::from_secs(5),

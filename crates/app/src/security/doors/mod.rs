@@ -65,6 +65,7 @@ pub(crate) async fn serve(
 ) -> Result<Response, Error> {
     let peer = request.extensions().get::<PeerAddress>();
     let address = peer.map(|peer| peer.0.ip());
+    app.rates.knock(address, app.clock.now())?;
     let (parts, body) = request.into_parts();
     let too_large = || {
         Error::new(
@@ -146,7 +147,7 @@ async fn local(knock: &Knock) -> Result<Response, Error> {
     let bad = |reason: String| Error::new(Kind::BadBody, format!("Body: {reason}."));
     let value = lenient::parse(&knock.body).map_err(bad)?;
     let given: LocalSignIn = lenient::from_value(value).map_err(bad)?;
-    let possible = [(given.name, given.password)];
+    let possible = [(given.name, given.password.into())];
     let (account, _) = prove(knock.app(), &possible, knock.address()).await?;
     if account.must_change {
         let message = "The account has to change its password first.";

@@ -11,6 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::form;
+use zeroize::Zeroizing;
+
 use crate::app::App;
 use crate::error::{Error, Kind};
 use crate::security::sign_in::{TOKEN_LIFETIME_S, issue, issuer, prove};
@@ -103,7 +105,11 @@ pub(super) async fn token(
 }
 
 /// The names and passwords that the request may mean.
-fn request(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
+fn request(
+    app: &App,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Vec<(String, Zeroizing<String>)>, Refusal> {
     let media = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
@@ -152,7 +158,7 @@ fn request(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Vec<(String, S
 fn client(
     headers: &HeaderMap,
     form: &[(String, String)],
-) -> Result<Vec<(String, String)>, Refusal> {
+) -> Result<Vec<(String, Zeroizing<String>)>, Refusal> {
     let (id, secret) = (
         form::value(form, "client_id"),
         form::value(form, "client_secret"),
@@ -163,7 +169,7 @@ fn client(
         let (Some(id), Some(secret)) = (id, secret) else {
             return Err(missing());
         };
-        return Ok(vec![(id.to_owned(), secret.to_owned())]);
+        return Ok(vec![(id.to_owned(), Zeroizing::new(secret.to_owned()))]);
     };
     if secret.is_some() || values.next().is_some() {
         let message = "The client proves itself in more than one way.";
@@ -174,12 +180,12 @@ fn client(
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(missing());
     }
-    let octets = STANDARD.decode(encoded.trim()).map_err(|_| missing())?;
-    let text = String::from_utf8(octets).map_err(|_| missing())?;
+    let octets = Zeroizing::new(STANDARD.decode(encoded.trim()).map_err(|_| missing())?);
+    let text = std::str::from_utf8(&octets).map_err(|_| missing())?;
     let (name, password) = text.split_once(':').ok_or_else(missing)?;
-    let plain = (name.to_owned(), password.to_owned());
+    let plain = (name.to_owned(), Zeroizing::new(password.to_owned()));
     // RFC 6749, 2.3.1, has both escaped before; half of the clients do not.
-    let escaped = form::decode(name).zip(form::decode(password));
+    let escaped = form::decode(name).zip(form::decode(password).map(Zeroizing::new));
     let mut possible = vec![plain];
     possible.extend(escaped.filter(|pair| *pair != possible[0]));
     let named = |id: &str| possible.iter().any(|(name, _)| name == id);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{constant_time, hmac};
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use db::tables::accounts;
@@ -12,6 +12,7 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, FromQueryResult, IntoActiveModel,
     QueryFilter, QuerySelect,
 };
+use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::cx::Identity;
@@ -49,8 +50,13 @@ impl Default for CredentialCache {
 }
 
 impl CredentialCache {
-    fn message(password: &str, hash: &str) -> Vec<u8> {
-        [hash.as_bytes(), &[0], password.as_bytes()].concat()
+    /// Over the parts, so that no copy of the password is made.
+    fn tag(&self, password: &str, hash: &str) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(hash.as_bytes());
+        context.update(&[0]);
+        context.update(password.as_bytes());
+        context.sign()
     }
 
     fn knows(&self, account_id: i64, password: &str, hash: &str, now: i64) -> bool {
@@ -59,13 +65,14 @@ impl CredentialCache {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         verified.get(&account_id).is_some_and(|(tag, until)| {
+            let given = self.tag(password, hash);
             *until > now
-                && hmac::verify(&self.key, &Self::message(password, hash), tag.as_ref()).is_ok()
+                && constant_time::verify_slices_are_equal(given.as_ref(), tag.as_ref()).is_ok()
         })
     }
 
     fn remember(&self, account_id: i64, password: &str, hash: &str, now: i64) {
-        let tag = hmac::sign(&self.key, &Self::message(password, hash));
+        let tag = self.tag(password, hash);
         let mut verified = self
             .verified
             .lock()
@@ -103,10 +110,11 @@ pub(super) async fn sign_in(
 /// what a client sent; a failure of all of them counts once.
 ///
 /// # Errors
-/// 401 without saying which of name and password is wrong; for accounts that are locked or disabled.
+/// 401 without saying which of name and password is wrong; for accounts that are locked or disabled. 429 when too many
+/// sign-ins from this address have failed.
 pub(crate) async fn prove(
     app: &Arc<App>,
-    possible: &[(String, String)],
+    possible: &[(String, Zeroizing<String>)],
     address: Option<IpAddr>,
 ) -> Result<(accounts::Model, i64), Error> {
     let refused = || Error::new(Kind::Unauthenticated, "The name or the password is wrong.");
@@ -122,21 +130,25 @@ pub(crate) async fn prove(
         .iter()
         .map(|(_, password)| password)
         .filter(|password| password.len() <= passwords::PASSWORD_OCTETS_MAX);
+    let now = app.clock.now();
     let Some(account) = account else {
+        let _failed = app.rates.proof(address, now)?;
         // As much work as for an account that exists, so that the time tells nothing.
         let password = passwords.next().cloned().unwrap_or_default();
         passwords::hash(password, app.options.password_cost).await?;
         return Err(refused());
     };
-    let now = app.clock.now();
     if account.locked_until.is_some_and(|until| until > now) {
+        let _failed = app.rates.proof(address, now)?;
         let message = "The account is locked for a while after wrong passwords. Try again later.";
         return Err(Error::new(Kind::Unauthenticated, message));
     }
-    let passwords: Vec<&String> = passwords.collect();
+    let passwords: Vec<&Zeroizing<String>> = passwords.collect();
     let hash = &account.password_hash;
-    let known = |password: &&&String| app.credentials.knows(account.id, password, hash, now);
+    let known =
+        |password: &&&Zeroizing<String>| app.credentials.knows(account.id, password, hash, now);
     if !passwords.iter().any(|password| known(&password)) {
+        let proof = app.rates.proof(address, now)?;
         let mut right = None;
         for password in passwords {
             if passwords::verify(password.clone(), hash.clone()).await? {
@@ -149,6 +161,7 @@ pub(crate) async fn prove(
             count_failure(app, account.id, now).await?;
             return Err(refused());
         };
+        proof.succeeded();
         app.credentials.remember(account.id, password, hash, now);
     }
     // Also for a remembered password: only wrong ones in a row count.
@@ -180,7 +193,7 @@ pub(super) async fn find_by_id(
     Ok(found.map(|found| (found.account, found.generation.unwrap_or_default())))
 }
 
-fn credentials(headers: &HeaderMap) -> Result<(String, String), Error> {
+fn credentials(headers: &HeaderMap) -> Result<(String, Zeroizing<String>), Error> {
     let missing = || {
         Error::new(
             Kind::Unauthenticated,
@@ -196,13 +209,14 @@ fn credentials(headers: &HeaderMap) -> Result<(String, String), Error> {
     let octets = base64::engine::general_purpose::STANDARD
         .decode(encoded.trim())
         .map_err(|_| missing())?;
-    let text = String::from_utf8(octets).map_err(|_| missing())?;
+    let octets = Zeroizing::new(octets);
+    let text = std::str::from_utf8(&octets).map_err(|_| missing())?;
     let (name, password) = text.split_once(':').ok_or_else(missing)?;
     // No name holds U+0000, and PostgreSQL does not take it.
     if password.len() > passwords::PASSWORD_OCTETS_MAX || name.contains('\0') {
         return Err(missing());
     }
-    Ok((name.to_owned(), password.to_owned()))
+    Ok((name.to_owned(), Zeroizing::new(password.to_owned())))
 }
 
 /// An account, and the generation of what is granted, so that one query does for both.
