@@ -1,4 +1,4 @@
-//! What the tests need of Debian: PostgreSQL, nginx, openssl, Python's virtual environments.
+//! What the tests need of Debian: PostgreSQL, nginx, openssl, Python's virtual environments, Node.js.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -36,6 +36,17 @@ pub(crate) const ALL: &[Need] = &[
         name: "Python with venv",
         is_there: has_venv,
         packages: &["python3-venv"],
+    },
+    // The OpenID provider of the tests runs on it.
+    Need {
+        name: "Node.js",
+        is_there: || on_path("node"),
+        packages: &["nodejs"],
+    },
+    Need {
+        name: "npm",
+        is_there: || on_path("npm"),
+        packages: &["npm"],
     },
 ];
 

@@ -4,7 +4,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use app::{App, Cx};
+use app::{App, Cx, security::token_keys};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use secrecy::ExposeSecret as _;
 use secrets::KeyRing;
@@ -94,6 +94,19 @@ pub(super) fn command() -> Command {
                 ),
         ))
         .subcommand(with_storage(
+            Command::new("rotate-token-key")
+                .about("Make a new key that signs access tokens; without this one is made every 90 days")
+                .after_help("Tokens that the old keys signed stay good until they end, an hour at most.")
+                .arg(
+                    Arg::new("withdraw-old")
+                        .long("withdraw-old")
+                        .action(ArgAction::SetTrue)
+                        .help(
+                            "Also end every access token that was issued so far, on running servers within a minute",
+                        ),
+                ),
+        ))
+        .subcommand(with_storage(
             Command::new("backup")
                 .about("Copy an SQLite database while it is in use; the sealing key is never part of it")
                 .after_help("PostgreSQL is backed up with pg_dump: docs/backup.md")
@@ -126,6 +139,7 @@ pub(super) fn run(matches: &ArgMatches, console: &Console) -> Result<(), Failure
             "create-account" => accounts::create(&config, matches, console).await,
             "reset-password" => accounts::reset_password(&config, matches, console).await,
             "rotate-sealing-key" => sealing_key::run(&config, matches, console).await,
+            "rotate-token-key" => rotate_token_key(&config, matches, console).await,
             "backup" => backup::run(&config, file(matches, "to")?, console).await,
             "restore" => {
                 let key = file(matches, "sealing-key")?;
@@ -134,6 +148,25 @@ pub(super) fn run(matches: &ArgMatches, console: &Console) -> Result<(), Failure
             _ => bail!("no such command"),
         }
     })?)
+}
+
+async fn rotate_token_key(
+    config: &Config,
+    matches: &ArgMatches,
+    console: &Console,
+) -> anyhow::Result<()> {
+    let app = open_existing(config).await?;
+    let withdraw = matches.get_flag("withdraw-old");
+    let done = token_keys::rotate(&context(&app), withdraw).await;
+    app.close().await;
+    done?;
+    console.line(format_args!("A new key signs access tokens."));
+    if withdraw {
+        console.line(format_args!(
+            "The tokens issued so far end within a minute."
+        ));
+    }
+    Ok(())
 }
 
 fn file<'a>(matches: &'a ArgMatches, name: &str) -> anyhow::Result<&'a PathBuf> {

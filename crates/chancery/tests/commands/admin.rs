@@ -319,3 +319,24 @@ async fn a_rotation_that_was_killed_goes_on() {
     assert!(complaint.contains("sealing.key is missing"), "{complaint}");
     assert!(!key_file.exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_key_is_replaced_in_an_installation_that_is_there() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data").display().to_string();
+    let admin = async |arguments: &[&str]| {
+        run(&[&["admin"], arguments, &["--data-dir", &data]].concat()).await
+    };
+    let complaint = admin(&["rotate-token-key"]).await.bad();
+    assert!(complaint.contains("there is no database"), "{complaint}");
+    admin(&["create-account", "--role", "Administrator", "admin"])
+        .await
+        .good();
+    let said = admin(&["rotate-token-key"]).await.good();
+    assert!(
+        said.contains("A new key signs") && !said.contains("minute"),
+        "{said}"
+    );
+    let said = admin(&["rotate-token-key", "--withdraw-old"]).await.good();
+    assert!(said.contains("end within a minute"), "{said}");
+}

@@ -49,7 +49,7 @@ on_both_databases! {
 }
 
 /// An environment of Python with the client in it. Answers its interpreter.
-fn client(folder: &Path) -> PathBuf {
+pub(crate) fn client(folder: &Path) -> PathBuf {
     run(Command::new("python3").args(["-m", "venv"]).arg(folder));
     let python = folder.join("bin/python");
     run(Command::new(&python).args([
