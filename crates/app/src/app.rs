@@ -40,6 +40,8 @@ pub struct Options {
     pub agent_body_limit: usize,
     /// How hard a password is to guess.
     pub password_cost: PasswordCost,
+    /// How many days bodies of audit records are kept.
+    pub audit_retention_days: u32,
     /// How long a claimed agent job may stay silent, in milliseconds.
     pub job_lease_ms: i64,
     /// How often one caller may ask.
@@ -74,6 +76,7 @@ impl Options {
             body_limit: 16 * 1024 * 1024,
             agent_body_limit: 64 * 1024 * 1024,
             password_cost: PasswordCost::default(),
+            audit_retention_days: 2_557,
             job_lease_ms: 10 * 60 * 1000,
             rates: Rates::default(),
             egress: egress::Policy::default(),

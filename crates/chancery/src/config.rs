@@ -37,6 +37,12 @@ pub struct Config {
     pub log_format: LogFormat,
     /// `host:port` for the metrics, when given.
     pub metrics_listen: Option<String>,
+    /// How many days bodies of audit records are kept.
+    pub audit_retention_days: u32,
+    /// Where audit records are forwarded to as lines of JSON, when given.
+    pub audit_file: Option<PathBuf>,
+    /// The syslog server for audit records, `host:port`, and the file with the certificates it is believed by, when given.
+    pub audit_syslog: Option<(String, PathBuf)>,
     /// The largest request body of the API.
     pub max_body_bytes: usize,
     /// The largest request body of the agent protocol.
@@ -280,6 +286,9 @@ impl Config {
                 .map_or_else(|| "info".into(), |(filter, _)| filter),
             log_format,
             metrics_listen,
+            audit_retention_days: layers.number("audit_retention_days")?,
+            audit_file: layers.path("audit_file")?,
+            audit_syslog: audit_syslog(&layers)?,
             max_body_bytes: layers.number("max_body_bytes")?,
             max_agent_body_bytes: layers.number("max_agent_body_bytes")?,
             max_connections: layers.number("max_connections")?,
@@ -320,6 +329,20 @@ impl Config {
             }
         }
         names
+    }
+}
+
+/// The syslog server and whom it is believed by: both or none.
+fn audit_syslog(layers: &Layers) -> Result<Option<(String, PathBuf)>, ConfigError> {
+    let server = layers.text("audit_syslog")?;
+    let trusted = layers.path("audit_syslog_ca")?;
+    match (server.filter(|(text, _)| text != "off"), trusted) {
+        (None, _) => Ok(None),
+        (Some((_, origin)), None) => Err(invalid(origin, "needs audit_syslog_ca as well")),
+        (Some((address, origin)), Some(trusted)) => {
+            let address = checked_address(&address).map_err(|problem| invalid(origin, &problem))?;
+            Ok(Some((address, trusted)))
+        }
     }
 }
 

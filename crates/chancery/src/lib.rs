@@ -1,5 +1,6 @@
 //! The composition: command line, configuration, listener, log and metrics. No business rule stands here.
 
+pub mod audit_forward;
 pub mod commands;
 pub mod config;
 pub mod console;

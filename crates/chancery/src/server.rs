@@ -15,6 +15,7 @@ use secrecy::ExposeSecret as _;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
+    audit_forward::{self, Receiver, Syslog},
     config::Config,
     data_dir, docs, key_reload,
     listener::{Limits, Listener},
@@ -97,6 +98,10 @@ impl Server {
             .merge(docs::router(app::openapi(1), app::openapi(2)));
         let serving = listener.serve(tls, router, limits(&config), shutdown.clone());
         spawn(&mut tasks, "listener", serving);
+        for receiver in audit_receivers(&config, machine_name)? {
+            let forwarding = audit_forward::run(app.clone(), receiver, shutdown.clone());
+            spawn(&mut tasks, "forwarding of the audit log", forwarding);
+        }
         let background = {
             let (app, shutdown) = (app.clone(), shutdown.clone());
             async move { app.run_background(shutdown).await }
@@ -216,6 +221,7 @@ pub(crate) fn options(
             time: config.egress_timeout,
             ..egress::Policy::default()
         },
+        audit_retention_days: config.audit_retention_days,
         ..app::Options::new(
             config.database_url.expose_secret().to_owned(),
             config.data_dir.clone(),
@@ -234,6 +240,16 @@ pub(crate) fn limits(config: &Config) -> Limits {
         request: config.request_timeout,
         grace: config.shutdown_grace,
     }
+}
+
+/// Where audit records are forwarded to.
+fn audit_receivers(config: &Config, machine_name: Option<&str>) -> anyhow::Result<Vec<Receiver>> {
+    let mut receivers: Vec<Receiver> = config.audit_file.clone().map(Receiver::File).into_iter().collect();
+    if let Some((address, trusted)) = &config.audit_syslog {
+        let syslog = Syslog::new(address, trusted, machine_name).context("audit_syslog")?;
+        receivers.push(Receiver::Syslog(Box::new(syslog)));
+    }
+    Ok(receivers)
 }
 
 fn client_authorities(app: &Arc<App>) -> ClientAuthorities {

@@ -126,6 +126,32 @@ pub const SETTINGS: &[Setting] = &[
         help: "An address for Prometheus metrics at `/metrics`, plain HTTP without sign-in: keep it private.",
     },
     Setting {
+        name: "audit_retention_days",
+        kind: Kind::Number,
+        default: "2557",
+        help: "How long the bodies of audit records are kept: seven years unless told. Their hashes stay, so that \
+               proofs stay what they were.",
+    },
+    Setting {
+        name: "audit_file",
+        kind: Kind::Path,
+        default: "off",
+        help: "A file to which audit records are forwarded as lines of JSON. It may be moved away at any time.",
+    },
+    Setting {
+        name: "audit_syslog",
+        kind: Kind::Text,
+        default: "off",
+        help: "A syslog server, `host:port`, to which audit records are forwarded over TLS (RFC 5424, RFC 5425). \
+               Needs audit_syslog_ca.",
+    },
+    Setting {
+        name: "audit_syslog_ca",
+        kind: Kind::Path,
+        default: "none",
+        help: "A PEM file with the certificates to one of which the syslog server's certificate has to lead.",
+    },
+    Setting {
         name: "max_body_bytes",
         kind: Kind::Number,
         default: "16777216",

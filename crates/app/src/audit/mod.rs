@@ -7,6 +7,7 @@ mod check;
 mod download;
 mod entry;
 mod export;
+mod forward;
 mod kept;
 mod keys;
 mod leaf;
@@ -14,6 +15,7 @@ mod list;
 mod places;
 mod proofs;
 mod restore;
+mod retention;
 mod sequence;
 mod state;
 mod tiles;
@@ -25,9 +27,21 @@ pub(crate) use chain::{record, record_all};
 pub(crate) use entry::{Category, Entry, Level, Operation};
 pub use export::Export;
 pub(crate) use keys::{Log, open};
+pub use forward::{Batch, Forwarded, Forwarder};
 pub use restore::go_on_after_restore;
+pub use retention::prune;
 pub use sequence::checkpoint;
-pub(crate) use sequence::run;
+
+/// Signs what was written and prunes what is old, until `shutdown` turns true.
+pub(crate) async fn run(
+    app: &std::sync::Arc<crate::app::App>,
+    shutdown: tokio::sync::watch::Receiver<bool>,
+) {
+    tokio::join!(
+        sequence::run(app, shutdown.clone()),
+        retention::run(app, shutdown)
+    );
+}
 
 /// The operations of this slice.
 pub(crate) fn routes() -> OpenApiRouter {
