@@ -91,7 +91,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 const KEPT: &[(&str, &[&str])] = &[
     ("axum", &["app", "chancery", "testkit"]),
     ("utoipa", &["app", "chancery"]),
-    ("sea-orm", &["db", "jobs", "app", "testkit"]),
+    ("sea-orm", &["db", "jobs", "app", "testkit", "bench"]),
     ("sqlx", &["db", "jobs", "testkit"]),
     // A server that connects to where somebody tells it to does so through `egress`, which guards the way. The others
     // are clients of a server that their operator names: the agent, the quickstart (in `chancery`), the benchmarks.

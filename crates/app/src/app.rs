@@ -187,8 +187,14 @@ impl App {
         &self.db
     }
 
+    /// Waits until the records of refusals that are written beside their answers are written.
+    pub async fn settle(&self) {
+        self.audit.access.settle().await;
+    }
+
     /// Closes the database after the last write.
     pub async fn close(&self) {
+        self.audit.access.settle().await;
         self.db.clone().close().await;
     }
 

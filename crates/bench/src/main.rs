@@ -2,6 +2,7 @@
 //! JSON object a line. They report; nothing passes or fails by time. `docs/performance.md` says how the figures there were made.
 
 mod agents;
+mod audit;
 mod client;
 mod cost;
 mod enrollment;
@@ -37,6 +38,9 @@ struct Arguments {
     /// Certificate stores that are paged through.
     #[arg(long, default_value_t = 100_000)]
     stores: usize,
+    /// Audit records in the export that is verified; 0 to leave that out.
+    #[arg(long, default_value_t = 1_000_000)]
+    audit_records: u64,
     /// Callers that enroll at once.
     #[arg(long, default_value_t = 64)]
     callers: usize,
@@ -54,6 +58,12 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir().context("a folder for the databases")?;
     let sqlite = Setup::new(&arguments.binary, &folder.path().join("sqlite"), None);
     run(&arguments, "sqlite", &sqlite).await?;
+    if arguments.audit_records > 0 {
+        let seconds = audit::verify(folder.path(), arguments.audit_records)?;
+        report(&json!({
+            "workload": "audit export verified", "records": arguments.audit_records, "cores": 1, "seconds": seconds, "aim_seconds": 10
+        }))?;
+    }
     if let Some(address) = &arguments.postgres {
         let postgres = Setup::new(
             &arguments.binary,
@@ -90,6 +100,13 @@ async fn run(arguments: &Arguments, database: &str, setup: &Setup) -> anyhow::Re
         "workload": "CSR enrollments, P-256, durable", "database": database, "certificates": enrolled.count,
         "callers": arguments.callers, "per_second": enrolled.per_second, "p50_ms": enrolled.p50_ms, "p99_ms": enrolled.p99_ms,
         "processor_us_each": cost, "note": "client and server share the machine", "aim_per_second": 3_000
+    }))?;
+    let append = audit::append(&setup.beside("audit"), setup.database()).await?;
+    let enrollment_us = 1e6 / enrolled.per_second;
+    report(&json!({
+        "workload": "audit record appended", "database": database, "row_us": append.plain_us, "tree_us": append.tree_us,
+        "enrollment_us": enrollment_us, "ratio": (append.tree_us - append.plain_us) / enrollment_us, "aim_ratio": 0.1,
+        "note": "what the tree adds to a record, of what an enrollment takes; both with many writers at once"
     }))?;
     let before = server.cost()?;
     let listed = listing::run(&server, arguments.certificates).await?;

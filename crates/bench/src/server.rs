@@ -34,6 +34,16 @@ impl Setup {
         }
     }
 
+    /// A folder beside that of the server.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.with_extension(name)
+    }
+
+    /// The PostgreSQL database, if it is one.
+    pub(crate) fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command

@@ -53,7 +53,10 @@ pub async fn run(app: Arc<App>, mut receiver: Receiver, mut shutdown: watch::Rec
         let pause = match step(&forwarder, &mut receiver).await {
             Ok(true) => {
                 if std::mem::take(&mut failed) {
-                    tracing::info!(receiver = receiver.name(), "the audit log is forwarded again");
+                    tracing::info!(
+                        receiver = receiver.name(),
+                        "the audit log is forwarded again"
+                    );
                 }
                 continue;
             }

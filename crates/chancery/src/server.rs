@@ -244,7 +244,12 @@ pub(crate) fn limits(config: &Config) -> Limits {
 
 /// Where audit records are forwarded to.
 fn audit_receivers(config: &Config, machine_name: Option<&str>) -> anyhow::Result<Vec<Receiver>> {
-    let mut receivers: Vec<Receiver> = config.audit_file.clone().map(Receiver::File).into_iter().collect();
+    let mut receivers: Vec<Receiver> = config
+        .audit_file
+        .clone()
+        .map(Receiver::File)
+        .into_iter()
+        .collect();
     if let Some((address, trusted)) = &config.audit_syslog {
         let syslog = Syslog::new(address, trusted, machine_name).context("audit_syslog")?;
         receivers.push(Receiver::Syslog(Box::new(syslog)));

@@ -120,7 +120,11 @@ fn row(cx: &Cx, keys: &Keys, entry: &Entry, target: &Target) -> Result<Model, Er
         position: target.position,
         at: cx.now(),
         actor: cx.caller_name(),
-        on_behalf_of: entry.on_behalf_of.clone(),
+        // Not for oneself.
+        on_behalf_of: entry
+            .on_behalf_of
+            .clone()
+            .filter(|name| *name != cx.caller_name()),
         address: cx.address().map(|address| address.to_string()),
         operation: entry.operation as i32,
         category: entry.category as i32,

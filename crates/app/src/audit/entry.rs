@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// What was done: the contract's AuditLogOperation.
+/// What was done: the contract's AuditLogOperation, which ends at 25; numbers from 101 are ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub(crate) enum Operation {
@@ -16,14 +16,18 @@ pub(crate) enum Operation {
     Imported = 13,
     ScheduledAdd = 15,
     ScheduledRemoval = 16,
+    DownloadedWithPrivateKey = 17,
     Scheduled = 18,
     Reset = 19,
     Disapproved = 20,
     Failed = 23,
     Completed = 24,
+    Rejected = 25,
+    SignedIn = 101,
+    SignInFailed = 102,
 }
 
-/// The names of all operations that the contract has, whether anything here does them or not.
+/// The names of all operations, whether anything here does them or not.
 pub(crate) const OPERATIONS: &[(&str, i64)] = &[
     ("created", 1),
     ("updated", 2),
@@ -50,6 +54,8 @@ pub(crate) const OPERATIONS: &[(&str, i64)] = &[
     ("failed", 23),
     ("completed", 24),
     ("rejected", 25),
+    ("signed in", 101),
+    ("sign-in failed", 102),
 ];
 
 /// What it was done to: the contract's AuditLogCategory. Numbers above 2008 are not published; those from 2100 are ours
@@ -74,6 +80,7 @@ pub(crate) enum Category {
     AuditLog = 2111,
     IdentityProvider = 2112,
     Session = 2113,
+    Access = 2114,
 }
 
 /// The names of all categories.
@@ -99,6 +106,7 @@ pub(crate) const CATEGORIES: &[(&str, i64)] = &[
     ("audit log", 2111),
     ("identity provider", 2112),
     ("session", 2113),
+    ("access", 2114),
 ];
 
 /// The names of all levels.
@@ -171,6 +179,14 @@ impl Entry {
     pub(crate) fn after(self, after: Value) -> Self {
         Self {
             after: Some(after),
+            ..self
+        }
+    }
+
+    /// For whom it is done, when that is somebody else.
+    pub(crate) fn on_behalf_of(self, name: impl Into<String>) -> Self {
+        Self {
+            on_behalf_of: Some(name.into()),
             ..self
         }
     }

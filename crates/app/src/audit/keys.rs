@@ -10,6 +10,7 @@ use secrets::{KeyRing, Sealed};
 use transparency::{Checkpoint, Hash, Signer};
 use zeroize::Zeroizing;
 
+use super::access::Access;
 use super::{kept, state::State};
 use crate::app::{App, StartError};
 use crate::error::Error;
@@ -70,6 +71,7 @@ pub(crate) struct Log {
     place: Mutex<Option<Place>>,
     kept: Mutex<Option<Checkpoint>>,
     suspended: Mutex<Option<String>>,
+    pub(crate) access: Access,
     /// Told of every record, so that the sequencer wakes.
     pub(super) written: tokio::sync::Notify,
 }

@@ -2,6 +2,7 @@
 //! that there is no change without its record, and takes the next position of a chain there ([`chain`]). A sequencer puts the
 //! records of all chains into one Merkle tree and signs checkpoints of it ([`sequence`]); `docs/audit.md` says what that proves.
 
+mod access;
 mod chain;
 mod check;
 mod download;
@@ -23,11 +24,12 @@ mod tiles;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use access::{refused, sign_in_failed, signed_in, tried};
 pub(crate) use chain::{record, record_all};
 pub(crate) use entry::{Category, Entry, Level, Operation};
 pub use export::Export;
-pub(crate) use keys::{Log, open};
 pub use forward::{Batch, Forwarded, Forwarder};
+pub(crate) use keys::{Log, open};
 pub use restore::go_on_after_restore;
 pub use retention::prune;
 pub use sequence::checkpoint;

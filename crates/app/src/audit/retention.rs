@@ -49,7 +49,8 @@ pub async fn prune(app: &Arc<App>) -> Result<i64, Error> {
     let days = i64::from(app.options.audit_retention_days);
     let before = app.clock.now().saturating_sub(days.saturating_mul(DAY_MS));
     let keys = app.audit.keys()?;
-    let refused = |reason: String| Error::conflict(format!("The audit log was tampered with: {reason}."));
+    let refused =
+        |reason: String| Error::conflict(format!("The audit log was tampered with: {reason}."));
     let state = State::read(tree_row(app.db.read(), false).await?, &keys).map_err(refused)?;
     let end = end_of_old(app.db.read(), &state, before).await?;
     if end > state.pruned_before {

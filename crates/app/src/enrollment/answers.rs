@@ -7,6 +7,9 @@ use pki::pkcs12::{self, Encryption};
 use pki::{Certificate, PrivateKey};
 
 use super::encrypted_key::to_encrypted_pem;
+use super::issue::Issued;
+use crate::audit::{self, Category, Entry, Operation};
+use crate::cx::Cx;
 use crate::error::{Error, Kind};
 
 /// The header that names the form.
@@ -18,6 +21,28 @@ pub(super) const ISSUED: &str = "ISSUED";
 pub(super) const PENDING: &str = "PENDING";
 pub(super) const ISSUED_MESSAGE: &str = "The certificate was issued.";
 pub(super) const PENDING_MESSAGE: &str = "The request waits for a manager's approval.";
+
+/// Records that the caller gets the private key, before it leaves the server.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn record_key_handed_out(cx: &Cx, issued: &Issued) -> Result<(), Error> {
+    let message = format!(
+        "The private key of certificate {} was given to who enrolled it.",
+        issued.certificate_id
+    );
+    let entry = Entry::new(
+        Operation::DownloadedWithPrivateKey,
+        Category::Certificate,
+        issued.certificate().subject(),
+        message,
+    );
+    let (db, cx) = (cx.db().clone(), cx.clone());
+    db.write("enrollment.key_handed_out", move |tx| {
+        Box::pin(async move { audit::record(tx, &cx, entry).await })
+    })
+    .await
+}
 
 /// The form of a certificate for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

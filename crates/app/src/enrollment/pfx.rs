@@ -258,6 +258,9 @@ async fn enroll_order(
                 order.with_subject,
                 order.root_first,
             );
+            if format != ContainerFormat::Store {
+                answers::record_key_handed_out(cx, issued).await?;
+            }
             // Deriving keys from passwords takes time on purpose.
             let packed = tokio::task::spawn_blocking(move || {
                 let password = password.expose_str().map_err(Error::internal)?;

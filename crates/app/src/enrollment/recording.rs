@@ -221,6 +221,11 @@ impl<'a> Recorded<'a> {
             self.certificate.subject(),
             message,
         )
+        .on_behalf_of(self.requester)
+        .after(serde_json::json!({
+            "CertificateId": certificate_id, "RequestId": self.request_id, "SignedWithKeyOfAuthority": self.authority_id,
+            "SerialNumber": self.certificate.serial_hex(), "Thumbprint": self.certificate.thumbprint(),
+        }))
     }
 }
 

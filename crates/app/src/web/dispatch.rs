@@ -21,7 +21,7 @@ use super::path::{self, Template};
 use crate::app::App;
 use crate::cx::{Caller, Cx};
 use crate::error::{Error, Kind};
-use crate::{agents, openapi, security};
+use crate::{agents, audit, openapi, security};
 
 /// Where a request came from. The listener puts it into the request's extensions.
 #[derive(Clone, Copy, Debug)]
@@ -96,11 +96,37 @@ pub(crate) async fn serve(app: Arc<App>, request: Request) -> Response {
     let correlation_id = correlation_id(&app, &request);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let tried = audit::tried(request.headers());
+    let address = request
+        .extensions()
+        .get::<PeerAddress>()
+        .map(|peer| peer.0.ip());
     let answered = std::panic::AssertUnwindSafe(route(&app, request, correlation_id))
         .catch_unwind()
         .await;
     let mut response =
         answered.unwrap_or_else(|_| Error::internal("a handler panicked").into_response());
+    if let Some(error) = response.extensions().get::<Arc<Error>>().cloned() {
+        let caller = response.extensions().get::<Cx>().cloned();
+        match (error.kind(), tried) {
+            (Kind::Forbidden, _) => {
+                let unknown = || {
+                    Cx::new(
+                        Arc::clone(&app),
+                        Caller::System("agent"),
+                        correlation_id,
+                        address,
+                    )
+                };
+                let cx = caller.unwrap_or_else(unknown);
+                audit::refused(&cx, &method, &path, &error).await;
+            }
+            (Kind::Unauthenticated, Some(tried)) => {
+                audit::sign_in_failed(&app, tried, &error, address, correlation_id).await;
+            }
+            _ => {}
+        }
+    }
     let headers = response.headers_mut();
     headers.insert(
         "x-keyfactor-product-version",
@@ -218,14 +244,19 @@ async fn api(
     });
     let mut response = match found {
         Ok((routes, path)) => {
+            audit::signed_in(app, &identity, address, correlation_id).await;
             let identity = Arc::new(identity);
             let wish = security::explain::wish(request.headers(), &identity);
             let caller = Caller::Identity(Arc::clone(&identity));
             let cx = Cx::new(Arc::clone(app), caller, correlation_id, address)
                 .explained(wish.recorder());
             let operation = format!("{} {path}", request.method());
-            let response = handle(routes, &path, cx, request).await?;
-            security::explain::attach(app, &identity, operation, &wish, response).await
+            let response = handle(routes, &path, cx.clone(), request).await?;
+            let mut response =
+                security::explain::attach(app, &identity, operation, &wish, response).await;
+            // For the record of a refusal.
+            response.extensions_mut().insert(cx);
+            response
         }
         Err(error) => error.into_response(),
     };

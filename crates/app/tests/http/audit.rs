@@ -232,4 +232,81 @@ testkit::both_databases! {
             server.anonymous().get(path).await.expect(401);
         }
     }
+
+    async fn a_sign_in_has_one_record_an_hour_and_each_failure_and_refusal_one(server: TestServer) {
+        let admin = server.admin();
+        let alice = server.account(&["/security/read/"]).await;
+        let count = async |query: &str| {
+            server.app().settle().await;
+            let query = query.replace(' ', "%20").replace('"', "%22");
+            let found = admin.get(&format!("/Audit?QueryString=EntityType%20-eq%20%22Access%22%20AND%20{query}&SortField=Id")).await.expect(200);
+            found.items().to_vec()
+        };
+        let signed_in = format!("Operation -eq \"Signed in\" AND Name -eq \"{}\"", alice.name());
+        for _ in 0..3 {
+            alice.get("/Security/Roles").await.expect(200);
+        }
+        assert_eq!(count(&signed_in).await.len(), 1);
+        server.clock.advance(60 * 60 * 1000);
+        alice.get("/Security/Roles").await.expect(200);
+        assert_eq!(count(&signed_in).await.len(), 2);
+
+        for _ in 0..2 {
+            alice.post("/Security/Roles", json!({ "Name": "Refused", "Description": "" })).await.expect(403);
+        }
+        let refused = count("Operation -eq \"Rejected\"").await;
+        assert_eq!(refused.len(), 2);
+        assert_eq!(refused[0]["User"], alice.name());
+        assert_eq!(refused[0]["AuditIdentifier"], "POST /KeyfactorAPI/Security/Roles");
+        assert!(refused[0]["Message"].as_str().unwrap().contains("permission"), "{}", refused[0]);
+        assert_eq!(refused[0]["Level"], 1);
+
+        for (name, password) in [(alice.name(), "wrong wrong wrong"), ("nobody", "wrong wrong wrong"), ("nobody", "wrong wrong wrong")] {
+            server.signed_in(name, password).get("/Security/Roles").await.expect(401);
+        }
+        // Who sends nothing has not tried.
+        server.anonymous().get("/Security/Roles").await.expect(401);
+        let failed = count("Operation -eq \"Sign-in failed\"").await;
+        let names: Vec<_> = failed.iter().map(|entry| entry["AuditIdentifier"].as_str().unwrap()).collect();
+        assert_eq!(names, [alice.name(), "nobody", "nobody"]);
+        assert!(!failed[0].to_string().contains("wrong wrong"));
+        // More at once than are written beside answers.
+        let burst = (0..150).map(|_| alice.get("/Audit"));
+        futures::future::join_all(burst).await.into_iter().for_each(|answer| { answer.expect(403); });
+        assert_eq!(count("Operation -eq \"Rejected\" AND Name -contains \"audit\"").await.len(), 50, "a page of them");
+        assert_eq!(admin.get("/Chancery/Audit/Verify").await.expect(200).json["Valid"], true);
+    }
+
+    async fn old_bodies_are_pruned_and_proofs_stay(server: TestServer) {
+        let admin = server.admin();
+        changes(&server, "Old", 5).await;
+        let earlier = signed(&server).await;
+        assert_eq!(app::audit::prune(server.app()).await.unwrap(), 0);
+        server.clock.advance(2_558 * 24 * 60 * 60 * 1000);
+        changes(&server, "Young", 3).await;
+        signed(&server).await;
+        let end = app::audit::prune(server.app()).await.unwrap();
+        assert_eq!(end.cast_unsigned(), earlier.size + 1, "the administrator's first sign-in is old too");
+        assert_eq!(app::audit::prune(server.app()).await.unwrap(), end);
+        assert_eq!(admin.get("/Audit?QueryString=Name%20-startswith%20%22Old%22").await.expect(200).total(), Some(0));
+        assert_eq!(admin.get("/Audit?QueryString=Name%20-startswith%20%22Young%22").await.expect(200).total(), Some(3));
+        let said = admin.get("/Audit?QueryString=EntityType%20-eq%20%22audit%20log%22").await.expect(200);
+        assert_eq!(said.total(), Some(1), "{}", said.text);
+        let last = signed(&server).await;
+        let verified = admin.get("/Chancery/Audit/Verify").await.expect(200).json;
+        assert_eq!((&verified["Valid"], &verified["Pruned"]), (&json!(true), &json!(end)), "{verified}");
+        // The hash of a pruned record is still proven, and an export says why its body is not there.
+        let proof = admin.get("/Chancery/Audit/InclusionProof?LeafIndex=0").await.expect(200).json;
+        transparency::verify_inclusion(&hash(&proof["LeafHash"]), 0, last.size, &hashes(&proof["Proof"]), &last.root).unwrap();
+        let text = admin.get("/Chancery/Audit/Export").await.expect(200).text;
+        let key = verifier(&server).await;
+        let report = checked(key.clone(), &text, Some(earlier)).unwrap();
+        assert_eq!(report.pruned, end.cast_unsigned());
+        // Without the record of the pruning, the same file shows bodies that are missing.
+        let silent: Vec<String> = text.lines().map(|line| {
+            let leaf = transparency::leaf_hash(line.as_bytes());
+            if line.contains("pruned_before") { transparency::pruned_line(&leaf) } else { line.to_owned() }
+        }).collect();
+        assert!(checked(key, &silent.join("\n"), None).unwrap_err().contains("is missing"));
+    }
 }

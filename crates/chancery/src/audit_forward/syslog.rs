@@ -93,7 +93,8 @@ impl Syslog {
             .map_err(|error| wrong(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let printable = |host: &&str| !host.is_empty() && host.bytes().all(|octet| octet.is_ascii_graphic());
+        let printable =
+            |host: &&str| !host.is_empty() && host.bytes().all(|octet| octet.is_ascii_graphic());
         Ok(Self {
             address: address.to_owned(),
             server,

@@ -5,12 +5,7 @@ use std::path::Path;
 use app::{Cx, Options, PasswordCost};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use secrets::KeyRing;
-use tokio::{
-    io::AsyncReadExt as _,
-    net::TcpListener,
-    sync::mpsc,
-    task::JoinHandle,
-};
+use tokio::{io::AsyncReadExt as _, net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
@@ -41,11 +36,18 @@ fn openssl(folder: &Path) {
         .current_dir(folder)
         .output();
     let done = done.expect("openssl is installed");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }
 
 /// Takes connections; ends each after so many messages without having read on, as a server that goes away does.
-async fn listener(folder: &Path, messages_each: usize) -> (String, mpsc::Receiver<String>, JoinHandle<()>) {
+async fn listener(
+    folder: &Path,
+    messages_each: usize,
+) -> (String, mpsc::Receiver<String>, JoinHandle<()>) {
     let certificate = CertificateDer::from_pem_file(folder.join("certificate.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -62,9 +64,13 @@ async fn listener(folder: &Path, messages_each: usize) -> (String, mpsc::Receive
     let task = tokio::spawn(async move {
         loop {
             let (stream, _) = socket.accept().await.unwrap();
-            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
             for _ in 0..messages_each {
-                let Some(message) = message(&mut stream).await else { break };
+                let Some(message) = message(&mut stream).await else {
+                    break;
+                };
                 sender.send(message).await.unwrap();
             }
         }
@@ -90,8 +96,15 @@ async fn message(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Option<Str
 fn parsed(message: &str) -> (u64, serde_json::Value) {
     let parts: Vec<&str> = message.splitn(8, ' ').collect();
     assert!(parts[0] == "<110>1" || parts[0] == "<107>1", "{message}");
-    assert!(time::OffsetDateTime::parse(parts[1], &time::format_description::well_known::Rfc3339).is_ok(), "{message}");
-    assert_eq!((parts[2], parts[3], parts[5], parts[6]), ("machine", "chancery", "audit", "-"));
+    assert!(
+        time::OffsetDateTime::parse(parts[1], &time::format_description::well_known::Rfc3339)
+            .is_ok(),
+        "{message}"
+    );
+    assert_eq!(
+        (parts[2], parts[3], parts[5], parts[6]),
+        ("machine", "chancery", "audit", "-")
+    );
     let line: serde_json::Value = serde_json::from_str(parts[7]).unwrap();
     (line["leaf_index"].as_u64().unwrap(), line)
 }
@@ -104,7 +117,11 @@ async fn records_arrive_over_tls_in_order_and_after_a_break_from_where_it_was() 
     let size = records(&app, 20).await;
     let (address, mut received, task) = listener(place.path(), usize::MAX).await;
     let trusted = place.path().join("certificate.pem");
-    let syslog = || Receiver::Syslog(Box::new(Syslog::new(&address, &trusted, Some("machine")).unwrap()));
+    let syslog = || {
+        Receiver::Syslog(Box::new(
+            Syslog::new(&address, &trusted, Some("machine")).unwrap(),
+        ))
+    };
     let (end, shutdown) = watch::channel(false);
     let forwarding = tokio::spawn(run(app.clone(), syslog(), shutdown));
     for wanted in 0..size {
@@ -143,7 +160,12 @@ async fn a_server_that_is_not_believed_gets_nothing_and_nothing_is_lost() {
     ));
     assert!(step(&forwarder, &mut wrong).await.is_err());
     let mut right = Receiver::Syslog(Box::new(
-        Syslog::new(&address, &place.path().join("certificate.pem"), Some("machine")).unwrap(),
+        Syslog::new(
+            &address,
+            &place.path().join("certificate.pem"),
+            Some("machine"),
+        )
+        .unwrap(),
     ));
     assert!(step(&forwarder, &mut right).await.unwrap());
     assert!(!step(&forwarder, &mut right).await.unwrap());
@@ -160,8 +182,16 @@ async fn a_server_that_is_not_believed_gets_nothing_and_nothing_is_lost() {
     task.abort();
     app.close().await;
 
-    for (address, trusted) in [("logs", "certificate.pem"), ("a b:6514", "certificate.pem"), ("logs:1", "key.pem"), ("logs:1", "none")] {
-        assert!(Syslog::new(address, &place.path().join(trusted), None).is_err(), "{address} {trusted}");
+    for (address, trusted) in [
+        ("logs", "certificate.pem"),
+        ("a b:6514", "certificate.pem"),
+        ("logs:1", "key.pem"),
+        ("logs:1", "none"),
+    ] {
+        assert!(
+            Syslog::new(address, &place.path().join(trusted), None).is_err(),
+            "{address} {trusted}"
+        );
     }
 }
 

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::super::PLATFORM_NATIVE;
 use super::inventory::{hand_over, job_of, not_now};
 use super::{Call, session};
+use crate::audit::{self, Category, Entry, Operation};
 use crate::certificate_stores::{StoreSecrets, secrets_of};
 use crate::certificates;
 use crate::error::{Error, Kind};
@@ -196,6 +197,26 @@ async fn put_certificate(
                 .map_err(Error::internal)?
                 .map_err(Error::internal)?,
         );
+        let (cx, requester) = (call.cx.clone(), job.requester.clone());
+        let message = format!(
+            "The private key of certificate {id} was given to agent {} for {}.",
+            agent.client_machine,
+            work.store_path.as_deref().unwrap_or_default()
+        );
+        let entry = Entry::new(
+            Operation::DownloadedWithPrivateKey,
+            Category::Certificate,
+            certificate.subject(),
+            message,
+        )
+        .on_behalf_of(requester);
+        // Before the key leaves the server.
+        call.cx
+            .db()
+            .write("agents.key_handed_over", move |tx| {
+                Box::pin(async move { audit::record(tx, &cx, entry).await })
+            })
+            .await?;
         work.private_key_entry = true;
         work.entry_contents = Some(BASE64.encode(&*pfx).into());
         work.pfx_password = Some(password);
