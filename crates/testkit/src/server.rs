@@ -80,6 +80,10 @@ fn options(address: String, folder: &Path, clock: &TestClock) -> Options {
         postgres_connections: 6,
     };
     options.public_url = Some("https://chancery.example".into());
+    // Time stands still here, so that no bucket ever fills again; tests of the limits set their own.
+    options.rates.failed_sign_ins_at_once = 1_000_000;
+    options.rates.anonymous_requests_per_second = 1_000_000;
+    options.rates.account_requests_per_second = 1_000_000;
     // The stand-ins of others' servers listen there. Everything else that is not public stays refused, 127.0.0.2 too.
     options.egress.allow = egress::Allow::parse(["127.0.0.1"]).expect("the address is well formed");
     options
