@@ -88,6 +88,8 @@ pub enum Caller {
 pub struct Identity {
     /// The local account, where it is one.
     pub account_id: Option<i64>,
+    /// Its password has to be changed before anything else is allowed.
+    pub must_change_password: bool,
     /// The name, as history and audit show it.
     pub name: String,
     /// The authentication scheme of the provider that vouches for it.
@@ -155,6 +157,7 @@ impl Cx {
     ) -> Self {
         let nobody = Identity {
             account_id: None,
+            must_change_password: false,
             name: "sign-in".to_owned(),
             provider: String::new(),
             session_id: None,

@@ -62,6 +62,7 @@ pub(crate) fn routes_version_2() -> OpenApiRouter {
     OpenApiRouter::new()
         .merge(certificates::routes_version_2())
         .merge(enrollment::routes_version_2())
+        .merge(security::routes_version_2())
 }
 
 /// The OpenAPI document of one version (1 or 2), as the code declares it.

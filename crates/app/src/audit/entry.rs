@@ -81,6 +81,8 @@ pub(crate) enum Category {
     IdentityProvider = 2112,
     Session = 2113,
     Access = 2114,
+    SecurityClaim = 2115,
+    PermissionSet = 2116,
 }
 
 /// The names of all categories.
@@ -107,6 +109,8 @@ pub(crate) const CATEGORIES: &[(&str, i64)] = &[
     ("identity provider", 2112),
     ("session", 2113),
     ("access", 2114),
+    ("security claim", 2115),
+    ("permission set", 2116),
 ];
 
 /// The names of all levels.

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::{Per, Permission, object_grants};
+use crate::security::{Per, object_grants};
 use crate::web::{Body, NoContent, PathId};
 
 /// What a role may do.
@@ -31,7 +31,7 @@ pub(super) async fn grant(
     PathId(id): PathId<i64>,
     Body(request): Body<Vec<RolePermissions>>,
 ) -> Result<NoContent, Error> {
-    cx.authorize(Permission::SecurityModify)?;
+    cx.authorize_administration()?;
     let wanted = request
         .into_iter()
         .map(|role| {

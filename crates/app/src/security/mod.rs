@@ -1,18 +1,24 @@
-//! Who may do what: the table of permissions, the decision, sign-in, accounts and roles.
+//! Who may do what: the table of permissions, the decision, sign-in, accounts, claims, roles and permission sets.
 
 pub mod accounts;
+mod administration;
 pub mod claims;
+mod collection_audit;
 mod decide;
 pub(crate) mod doors;
 pub(crate) mod explain;
+mod identities;
+mod my;
 pub(crate) mod object_grants;
 mod ownership;
 mod passwords;
 pub mod permission_sets;
+mod permission_strings;
 pub mod permissions;
 pub(crate) mod population;
 mod rates;
 mod role_grants;
+mod role_permissions;
 mod roles;
 mod scopes;
 mod sessions;
@@ -34,9 +40,74 @@ pub(crate) use sign_in::{
 
 use utoipa_axum::router::OpenApiRouter;
 
-/// `/Security/Roles`, sessions, and explanations.
+use crate::cx::Identity;
+use crate::error::Error;
+
+/// Characters of a name at most.
+const NAME_MAX: usize = 256;
+
+/// `/Security`, `/PermissionSets`, `/Permissions`, and ours: accounts, sessions and explanations.
 pub(crate) fn routes() -> OpenApiRouter {
-    roles::routes()
-        .merge(sessions::routes())
+    OpenApiRouter::new()
+        .merge(accounts::routes())
+        .merge(claims::routes())
+        .merge(collection_audit::routes())
         .merge(explain::routes())
+        .merge(identities::routes())
+        .merge(my::routes())
+        .merge(permission_sets::routes())
+        .merge(permission_strings::routes())
+        .merge(role_permissions::routes())
+        .merge(roles::routes())
+        .merge(sessions::routes())
+}
+
+/// What of it exists in version 2.
+pub(crate) fn routes_version_2() -> OpenApiRouter {
+    roles::routes_version_2()
+}
+
+/// Refuses everything but the change of the own password to an account whose password has to be changed.
+///
+/// # Errors
+/// 403 naming the operation.
+pub(crate) fn check_password_change(identity: &Identity, path: &str) -> Result<(), Error> {
+    if identity.must_change_password && path != accounts::OWN_PASSWORD {
+        return Err(Error::forbidden(format!(
+            "User {} has to change the password first: POST {}.",
+            identity.name,
+            accounts::OWN_PASSWORD
+        )));
+    }
+    Ok(())
+}
+
+/// The name of a role or a permission set, without blanks around it.
+///
+/// # Errors
+/// 400 for one that is empty, too long, or made of what nobody sees.
+fn checked_name(member: &str, name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    if db::fold(name).is_empty()
+        || name.chars().count() > NAME_MAX
+        || name.chars().any(char::is_control)
+    {
+        return Err(Error::bad_request(format!(
+            "{member}: has to be 1 to {NAME_MAX} characters of text."
+        )));
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        assert_eq!(checked_name("Name", " Owners ").unwrap(), "Owners");
+        for bad in ["  ", "a\nb", "\u{200b}\u{ad}", &"x".repeat(257)] {
+            assert!(checked_name("Name", bad).is_err(), "{bad:?}");
+        }
+    }
 }

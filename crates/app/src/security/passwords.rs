@@ -28,17 +28,161 @@ fn hasher(cost: PasswordCost) -> Result<Argon2<'static>, Error> {
     ))
 }
 
-/// Refuses passwords that are too short or too long.
+/// Words that passwords are made of when nobody thinks. A password of nothing but these is refused, whatever digits and signs
+/// stand around them, and whatever signs stand for letters.
+const COMMON: &[&str] = &[
+    "password",
+    "passwort",
+    "passwd",
+    "welcome",
+    "welcometo",
+    "administrator",
+    "admin",
+    "root",
+    "user",
+    "test",
+    "secret",
+    "changeme",
+    "change",
+    "letmein",
+    "default",
+    "login",
+    "master",
+    "monkey",
+    "dragon",
+    "sunshine",
+    "princess",
+    "football",
+    "baseball",
+    "superman",
+    "batman",
+    "shadow",
+    "iloveyou",
+    "iloveu",
+    "trustno",
+    "starwars",
+    "whatever",
+    "qwertyuiop",
+    "qwertzuiop",
+    "qwerty",
+    "qwertz",
+    "azerty",
+    "asdfghjkl",
+    "asdfgh",
+    "asdf",
+    "zxcvbnm",
+    "zxcvbn",
+    "yxcvbnm",
+    "abcdefghijkl",
+    "abcdefgh",
+    "abcdef",
+    "abcd",
+    "abc",
+    "qazwsxedc",
+    "qazwsx",
+    "keyfactor",
+    "chancery",
+    "certificate",
+    "company",
+    "summer",
+    "winter",
+    "spring",
+    "autumn",
+    "hello",
+    "guest",
+    "access",
+    "server",
+    "database",
+    "my",
+    "the",
+    "is",
+    "this",
+    "for",
+    "me",
+    "one",
+    "temp",
+    "temporary",
+    "initial",
+    "new",
+    "demo",
+    "example",
+    "corporate",
+    "computer",
+    "internet",
+    "security",
+];
+
+/// Refuses passwords that are too short or too long, that hold the account's name, or that are among the first ones guessed.
 ///
 /// # Errors
-/// 400 with the rule.
-pub(crate) fn check(password: &str) -> Result<(), Error> {
+/// 400 naming the member and the rule.
+pub(crate) fn check(member: &str, password: &str, name: &str) -> Result<(), Error> {
     if password.chars().count() < PASSWORD_CHARACTERS_MIN || password.len() > PASSWORD_OCTETS_MAX {
         return Err(Error::bad_request(format!(
-            "A password has at least {PASSWORD_CHARACTERS_MIN} characters and at most {PASSWORD_OCTETS_MAX} octets."
+            "{member}: a password has at least {PASSWORD_CHARACTERS_MIN} characters and at most {PASSWORD_OCTETS_MAX} octets."
+        )));
+    }
+    let (folded, name) = (db::fold(password), db::fold(name));
+    if name.chars().count() >= 3 && folded.contains(&name) || folded == name {
+        return Err(Error::bad_request(format!(
+            "{member}: a password does not hold the name of its account."
+        )));
+    }
+    if is_common(&folded) {
+        return Err(Error::bad_request(format!(
+            "{member}: this password is among the first that are guessed."
         )));
     }
     Ok(())
+}
+
+/// Whether a password is one of few letters, of digits alone, or of common words alone.
+fn is_common(folded: &str) -> bool {
+    let mut letters: Vec<char> = folded.chars().collect();
+    let digits = letters
+        .iter()
+        .filter(|letter| letter.is_ascii_digit())
+        .count();
+    letters.sort_unstable();
+    letters.dedup();
+    if letters.len() < 5 || digits == folded.chars().count() {
+        return true;
+    }
+    // As it is, and with signs read as the letters that they look like.
+    let read: String = folded
+        .chars()
+        .map(|letter| match letter {
+            '0' => 'o',
+            '1' | '!' => 'i',
+            '3' => 'e',
+            '4' | '@' => 'a',
+            '5' | '$' => 's',
+            '7' => 't',
+            other => other,
+        })
+        .collect();
+    [folded, &read].into_iter().any(|text| {
+        text.split(|letter: char| !letter.is_alphabetic())
+            .all(is_common_words)
+    }) || is_common_words(folded.trim_matches(|letter: char| !letter.is_alphabetic()))
+}
+
+/// Whether a text is nothing but common words, one after the other.
+fn is_common_words(text: &str) -> bool {
+    // Which lengths of the beginning are made of words.
+    let mut reached = vec![false; text.len() + 1];
+    reached[0] = true;
+    for start in 0..text.len() {
+        if !reached[start] {
+            continue;
+        }
+        for word in COMMON {
+            if text[start..].starts_with(word) {
+                reached[start + word.len()] = true;
+            }
+        }
+    }
+    reached[text.len()]
 }
 
 /// The hash of a password, as a PHC string.
@@ -81,4 +225,40 @@ async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(Error::internal)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_guessed_first_is_refused() {
+        for bad in [
+            "Password1234",
+            "passwordpassword",
+            "P@ssw0rd2026!",
+            "welcome-2026-welcome",
+            "123456789012345",
+            "aaaaaaaaaaaaaaaa",
+            "qwertyuiop123",
+            "ChangeMe!ChangeMe!",
+            "abcabcabcabcabc",
+            "admin-password-1",
+            "letmein letmein",
+            "short",
+            "alice-is-in-wonderland",
+            "ＰＡＳＳＷＯＲＤ１２３４",
+        ] {
+            assert!(check("Password", bad, "Alice").is_err(), "{bad}");
+        }
+        for good in [
+            "correct horse battery",
+            "kT7-pq2w-Zx9f-mm",
+            "straße über den fluss",
+            "passwordless zebra",
+        ] {
+            assert!(check("Password", good, "Alice").is_ok(), "{good}");
+        }
+        assert!(check("Password", &"x1y2z".repeat(300), "Alice").is_err());
+    }
 }

@@ -245,6 +245,7 @@ async fn api(
     let mut response = match found {
         Ok((routes, path)) => {
             audit::signed_in(app, &identity, address, correlation_id).await;
+            security::check_password_change(&identity, &path)?;
             let identity = Arc::new(identity);
             let wish = security::explain::wish(request.headers(), &identity);
             let caller = Caller::Identity(Arc::clone(&identity));

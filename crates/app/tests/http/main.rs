@@ -27,7 +27,7 @@ mod orchestrator_jobs;
 mod owner;
 mod permissions;
 mod scoped_stores;
-mod security_roles;
+mod security;
 mod sessions;
 mod stand_in;
 mod status;

@@ -140,7 +140,9 @@ testkit::both_databases! {
                 holding.insert(needed.clone(), server.account(&paths).await);
             }
             let answer = sample_request(&holding[&needed], operation).send().await;
-            if answer.status == 403 {
+            // Who may change security still cannot give more than they hold; what the sample names may be such a thing.
+            let gives = answer.json["Message"].as_str().is_some_and(|message| message.contains("cannot give"));
+            if answer.status == 403 && !gives {
                 wrong.expect(operation, &format!("with {needed:?}"), &answer, 200);
             }
         }

@@ -121,7 +121,7 @@ testkit::both_databases! {
 
     async fn versions(server: TestServer) {
         let admin = server.admin();
-        let ask = |version: &'static str| admin.request("GET", "/Security/Roles").header("x-keyfactor-api-version", version);
+        let ask = |version: &'static str| admin.request("GET", "/Agents").header("x-keyfactor-api-version", version);
         for version in ["", "1", "1.0", " 1 "] {
             ask(version).send().await.expect(200);
         }

@@ -68,6 +68,7 @@ pub(super) async fn identify(
         };
     }
     let account = security::sign_in(app, headers, address).await?;
+    security::check_password_change(&account, "an agent's interface")?;
     Ok(Who::Account {
         name: account.name,
         unknown_certificate: peer.is_some(),

@@ -99,6 +99,7 @@ pub(super) async fn sign_in(
     let (account, generation) = prove(app, &possible, address).await?;
     Ok(Identity {
         account_id: Some(account.id),
+        must_change_password: account.must_change,
         name: account.name,
         provider: LOCAL_PROVIDER.to_owned(),
         session_id: None,
@@ -251,7 +252,11 @@ async fn find(app: &App, name: &str) -> Result<(Option<accounts::Model>, i64), E
     }))
 }
 
-async fn count_failure(app: &App, account_id: i64, now: i64) -> Result<(), Error> {
+/// Counts a wrong password. After some in a row the account is locked, each time for longer.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn count_failure(app: &App, account_id: i64, now: i64) -> Result<(), Error> {
     app.db
         .write("security.count_failure", move |tx| {
             Box::pin(async move {

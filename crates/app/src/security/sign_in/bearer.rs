@@ -109,6 +109,7 @@ pub(super) async fn sign_in(
     };
     Ok(Identity {
         account_id: None,
+        must_change_password: false,
         name: bearer.name.clone(),
         provider: bearer.scheme.clone(),
         session_id: None,

@@ -92,6 +92,7 @@ pub(super) async fn sign_in(
     }
     Ok(Identity {
         account_id: Some(account.id),
+        must_change_password: account.must_change,
         name: account.name,
         provider: LOCAL_PROVIDER.to_owned(),
         session_id: None,

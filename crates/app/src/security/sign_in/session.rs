@@ -122,6 +122,8 @@ pub(super) async fn sign_in(
     }
     Ok(Identity {
         account_id: session.account_id,
+        // Such an account gets no session, and one made before ends with its password.
+        must_change_password: false,
         name: session.name,
         provider,
         session_id: Some(session.id),

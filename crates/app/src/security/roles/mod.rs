@@ -1,8 +1,11 @@
-//! `/Security/Roles`, version 1: a role is a set of permissions, held by local accounts, and may own certificates.
+//! `/Security/Roles`, both versions: a role is a set of permissions, held by claims, and may own certificates.
 
-mod changing;
+pub(super) mod changing;
+pub(super) mod draft;
+pub(super) mod holders;
 mod reading;
-mod wire;
+mod version_2;
+pub(super) mod wire;
 
 use db::tables::roles;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
@@ -12,13 +15,22 @@ use utoipa_axum::routes;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::web::{Body, Json, List, NoContent, Paging, PathId, Query};
-use wire::{RoleCreation, RoleOutput, RoleUpdate, Validation};
+use wire::{
+    HolderName, RoleCopy, RoleCreation, RoleIdentities, RoleOutput, RoleUpdate, Validation,
+};
 
 /// `/Security/Roles`.
-pub(crate) fn routes() -> OpenApiRouter {
+pub(super) fn routes() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(list, create, replace))
         .routes(routes!(one, delete))
+        .routes(routes!(copy))
+        .routes(routes!(identities, replace_identities))
+}
+
+/// `/Security/Roles`, version 2.
+pub(super) fn routes_version_2() -> OpenApiRouter {
+    version_2::routes()
 }
 
 /// Security roles.
@@ -53,7 +65,8 @@ async fn one(cx: Cx, PathId(id): PathId<i64>) -> Result<Json<RoleOutput>, Error>
     extensions(("x-permissions" = json!(["/security/modify/"])))
 )]
 async fn create(cx: Cx, Body(request): Body<RoleCreation>) -> Result<Json<RoleOutput>, Error> {
-    changing::create(&cx, request).await.map(Json)
+    let id = changing::create(&cx, request.try_into()?).await?;
+    reading::after(&cx, id).await.map(Json)
 }
 
 /// Replaces a security role.
@@ -63,7 +76,9 @@ async fn create(cx: Cx, Body(request): Body<RoleCreation>) -> Result<Json<RoleOu
     extensions(("x-permissions" = json!(["/security/modify/"])))
 )]
 async fn replace(cx: Cx, Body(request): Body<RoleUpdate>) -> Result<Json<RoleOutput>, Error> {
-    changing::replace(&cx, request).await.map(Json)
+    let id = request.id;
+    changing::change(&cx, id, request.try_into()?).await?;
+    reading::after(&cx, id).await.map(Json)
 }
 
 /// Deletes a security role. One that owns certificates has to lose them first.
@@ -78,6 +93,49 @@ async fn delete(cx: Cx, PathId(id): PathId<i64>) -> Result<NoContent, Error> {
     Ok(NoContent)
 }
 
+/// Creates a role that grants what another one grants. Nobody holds it yet.
+#[utoipa::path(
+    post, path = "/Security/Roles/{id}/Copy", tag = "SecurityRoles", request_body = RoleCopy,
+    params(("id" = i64, Path, description = "Id of the role to copy")),
+    responses((status = 200, body = RoleOutput, description = "The new role")),
+    extensions(("x-permissions" = json!(["/security/modify/"])))
+)]
+async fn copy(
+    cx: Cx,
+    PathId(id): PathId<i64>,
+    Body(request): Body<RoleCopy>,
+) -> Result<Json<RoleOutput>, Error> {
+    let id = changing::copy(&cx, id, request).await?;
+    reading::after(&cx, id).await.map(Json)
+}
+
+/// Who holds a role.
+#[utoipa::path(
+    get, path = "/Security/Roles/{id}/Identities", tag = "SecurityRoles",
+    params(("id" = i64, Path, description = "Id of the role")),
+    responses((status = 200, body = Vec<HolderName>, description = "All of them")),
+    extensions(("x-permissions" = json!(["/security/read/"])))
+)]
+async fn identities(cx: Cx, PathId(id): PathId<i64>) -> Result<Json<Vec<HolderName>>, Error> {
+    reading::holder_names(&cx, id).await.map(Json)
+}
+
+/// Gives a role to exactly these identities.
+#[utoipa::path(
+    put, path = "/Security/Roles/{id}/Identities", tag = "SecurityRoles", request_body = RoleIdentities,
+    params(("id" = i64, Path, description = "Id of the role")),
+    responses((status = 200, body = Vec<HolderName>, description = "All that hold it now")),
+    extensions(("x-permissions" = json!(["/security/modify/"])))
+)]
+async fn replace_identities(
+    cx: Cx,
+    PathId(id): PathId<i64>,
+    Body(request): Body<RoleIdentities>,
+) -> Result<Json<Vec<HolderName>>, Error> {
+    changing::change(&cx, id, request.into()).await?;
+    reading::holder_names_after(&cx, id).await.map(Json)
+}
+
 /// The role with this id.
 ///
 /// # Errors
@@ -89,7 +147,7 @@ pub(crate) async fn role_by_id(
     Ok(roles::Entity::find_by_id(id).one(connection).await?)
 }
 
-/// The role with this name, without regard to case.
+/// The role with this name, without regard to case and Unicode form.
 ///
 /// # Errors
 /// Those of the database.
