@@ -35,11 +35,13 @@ on_both_databases! {
         let entered = provider.enter(&api).await;
         let client = client(&server);
 
-        // A machine: known, and it may do nothing while its claims hold no role.
+        // A machine: known, and it may do nothing until its claim holds a role.
         let token = provider.machine_token(&client).await;
         let refused = call(&client, &server, &token).await;
         assert_eq!(refused.0, StatusCode::FORBIDDEN, "{}", refused.1);
         assert!(refused.1.contains("User machine "), "{}", refused.1);
+        hold(&client, &server, "Machines", 6, "machine").await;
+        assert_eq!(call(&client, &server, &token).await.0, StatusCode::OK);
         let status = api.get(&format!("/Chancery/IdentityProviders/{entered}/Status"), &[]).await;
         assert_eq!(status["Usable"], true, "{status}");
 
@@ -59,6 +61,8 @@ on_both_databases! {
         assert_eq!(refused.status(), StatusCode::FORBIDDEN);
         let refused = refused.text().await.unwrap();
         assert!(refused.contains("User alice@example.org "), "{refused}");
+        hold(&client, &server, "People", 0, "Alice@example.org").await;
+        assert_eq!(browser.send(Method::GET, &page, None).await.status(), StatusCode::OK);
         let out = browser.send(Method::POST, &format!("{}/signout", server.url()), None).await;
         assert_eq!(out.status(), StatusCode::NO_CONTENT);
         assert_eq!(browser.send(Method::GET, &page, None).await.status(), StatusCode::UNAUTHORIZED);
@@ -70,19 +74,19 @@ on_both_databases! {
         let server = reaching_this_machine(&folder.path().join("server"), database).await;
         let provider = Provider::start(&server, &folder.path().join("provider.log")).await;
         provider.enter(&Api::new(&server.url(), &server.roots())).await;
+        hold(&client(&server), &server, "Machines", 6, "machine").await;
         let python = python_client::client(&folder.path().join("python"));
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/story/python_tokens.py");
-        // The provider's machine is known, and its claims hold no role.
-        for (token_url, id, secret, expected) in [
-            (format!("{}/oauth2/token", server.url()), ACCOUNT.0, ACCOUNT.1, "200"),
-            (format!("{}/token", provider.issuer), "machine", "secret-of-the-machine", "403"),
+        for (token_url, id, secret) in [
+            (format!("{}/oauth2/token", server.url()), ACCOUNT.0, ACCOUNT.1),
+            (format!("{}/token", provider.issuer), "machine", "secret-of-the-machine"),
         ] {
             let mut command = Command::new(&python);
             command
                 .arg(&script)
                 .arg(server.url())
                 .arg(server.roots_file())
-                .args([&token_url, id, secret, expected])
+                .args([&token_url, id, secret])
                 .env("REQUESTS_CA_BUNDLE", server.roots_file());
             let printed = tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap();
             assert!(printed.contains("all with tokens"), "{printed}");
@@ -130,6 +134,23 @@ async fn token(client: &Client, url: &str, form: String) -> String {
     let (status, said) = (answer.status(), answer.text().await.unwrap());
     assert_eq!(status, StatusCode::OK, "{said}");
     text(&serde_json::from_str(&said).unwrap(), "access_token")
+}
+
+/// Makes a role that a claim of the provider holds, and that may read store types, agents and the like.
+async fn hold(client: &Client, server: &Server, role: &str, kind: i32, value: &str) {
+    let body = json!({
+        "Name": role, "Description": "Of a test", "PermissionSetId": "099c05f0-deba-4562-a5b1-f491e19c0749",
+        "Permissions": ["/certificate_stores/read/", "/agents/management/read/", "/certificates/collections/read/", "/security/read/"],
+        "Claims": [{"ClaimType": kind, "ClaimValue": value, "ProviderAuthenticationScheme": "real", "Description": "Of a test"}],
+    });
+    let request = client
+        .post(format!("{}/KeyfactorAPI/Security/Roles", server.url()))
+        .basic_auth(ACCOUNT.0, Some(ACCOUNT.1))
+        .header("x-keyfactor-api-version", "2")
+        .header(header::CONTENT_TYPE, "application/json");
+    let answer = request.body(body.to_string()).send().await.unwrap();
+    let (status, said) = (answer.status(), answer.text().await.unwrap());
+    assert_eq!(status, StatusCode::OK, "{said}");
 }
 
 /// The provider as a process.

@@ -142,7 +142,7 @@ pub(super) async fn reset_password(
     let account = which.find(cx.db().read()).await?;
     passwords::check("Password", &password, &account.name)?;
     // Not in the transaction: it takes time.
-    if passwords::verify(password.clone(), account.password_hash).await? {
+    if passwords::verify(password.clone().into(), account.password_hash).await? {
         return Err(Error::bad_request(
             "Password: it is the one that the account has.",
         ));

@@ -34,7 +34,7 @@ pub(super) async fn change(cx: &Cx, request: PasswordChange) -> Result<(), Error
         ));
     }
     if old.len() > passwords::PASSWORD_OCTETS_MAX
-        || !passwords::verify(old.clone(), account.password_hash.clone()).await?
+        || !passwords::verify(old.clone().into(), account.password_hash.clone()).await?
     {
         count_failure(cx.app(), id, cx.now()).await?;
         return Err(Error::bad_request("OldPassword: it is wrong."));

@@ -48,6 +48,7 @@ pub(super) fn as_subject(cx: &Cx, name: &str, grants: Grants) -> Cx {
         provider: LOCAL_PROVIDER.to_owned(),
         grants: Arc::new(grants),
         session_id: None,
+        must_change_password: false,
     };
     Cx::new(
         Arc::clone(cx.app()),
