@@ -48,7 +48,9 @@ const FIELDS: &[Field] = &[
     unsortable(field("ForestRoot", FieldKind::Folded, || {
         Expr::val(db::fold(CONFIGURATION_TENANT))
     })),
-    unsortable(field("Agent", FieldKind::Guid, || Expr::val(None::<Uuid>))),
+    unsortable(field("Agent", FieldKind::Guid, || {
+        Expr::val(None::<Uuid>).cast_as("uuid")
+    })),
 ];
 
 /// A certificate authority.

@@ -149,22 +149,31 @@ fn is_common(folded: &str) -> bool {
         return true;
     }
     // As it is, and with signs read as the letters that they look like.
-    let read: String = folded
-        .chars()
-        .map(|letter| match letter {
-            '0' => 'o',
-            '1' | '!' => 'i',
-            '3' => 'e',
-            '4' | '@' => 'a',
-            '5' | '$' => 's',
-            '7' => 't',
-            other => other,
-        })
-        .collect();
-    [folded, &read].into_iter().any(|text| {
+    let core = folded.trim_matches(|letter: char| !letter.is_alphabetic());
+    [
+        folded,
+        &read_as_letters(folded),
+        core,
+        &read_as_letters(core),
+    ]
+    .into_iter()
+    .any(|text| {
         text.split(|letter: char| !letter.is_alphabetic())
             .all(is_common_words)
-    }) || is_common_words(folded.trim_matches(|letter: char| !letter.is_alphabetic()))
+    })
+}
+
+fn read_as_letters(text: &str) -> String {
+    let letter = |sign| match sign {
+        '0' => 'o',
+        '1' | '!' => 'i',
+        '3' => 'e',
+        '4' | '@' => 'a',
+        '5' | '$' => 's',
+        '7' => 't',
+        other => other,
+    };
+    text.chars().map(letter).collect()
 }
 
 /// Whether a text is nothing but common words, one after the other.

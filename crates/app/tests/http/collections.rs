@@ -261,7 +261,8 @@ testkit::both_databases! {
         let own = server.role("Clerks", &["/security/modify/"]).await;
         let clerk = server.account_in_role("clerk", "Clerks").await;
         clerk.post(&path, json!([{ "RoleId": own, "Permissions": ["Delete"] }])).await.expect(403);
-        clerk.post(&path, grant(json!(["Read", "Delete"]))).await.expect(204);
+        clerk.post(&path, grant(json!(["Read", "Delete"]))).await.expect(403);
+        admin.post(&path, grant(json!(["Read", "Delete"]))).await.expect(204);
         admin.post(&path, grant(json!([]))).await.expect(204);
         auditor.get(PATH).await.expect(403);
     }

@@ -64,6 +64,23 @@ const fn by_container(
     }
 }
 
+const fn by_both(
+    method: &'static str,
+    path: &'static str,
+    request: &'static str,
+    body: &'static str,
+) -> Scoped {
+    Scoped {
+        method,
+        path,
+        version: 1,
+        request,
+        body: Some(body),
+        by: &[Per::Collection, Per::Container],
+        shows_some: false,
+    }
+}
+
 const fn list_by(per: &'static [Per], path: &'static str) -> Scoped {
     Scoped {
         method: "GET",
@@ -86,6 +103,30 @@ const SCOPED: &[Scoped] = &[
     by_collection("PUT", "/Certificates/{id}/Owner", "/Certificates/{certificate}/Owner?CollectionId={collection}", Some(r#"{"NewRoleId":null}"#)),
     list_by(&[Per::Container], "/CertificateStores"),
     by_container("GET", "/CertificateStores/{id}", "/CertificateStores/{store}", None),
+    by_collection("POST", "/Enrollment/Renew", "/Enrollment/Renew?collectionId={collection}", Some(r#"{"CertificateId":{certificate}}"#)),
+    list_by(&[Per::Collection], "/CertificateCollections"),
+    list_by(&[Per::Collection], "/CertificateCollections/CollectionList"),
+    list_by(&[Per::Collection], "/CertificateCollections/CollectionOrdering"),
+    list_by(&[Per::Collection], "/CertificateCollections/LastEstimated"),
+    list_by(&[Per::Collection], "/CertificateCollections/NavItems"),
+    by_collection("GET", "/CertificateCollections/{id}", "/CertificateCollections/{collection}", None),
+    by_collection("PUT", "/CertificateCollections/{id}/Favorite", "/CertificateCollections/{collection}/Favorite", None),
+    by_collection("PUT", "/CertificateCollections", "/CertificateCollections", Some(r#"{"Id":{collection},"Name":"Renamed {collection}","Description":"","Query":"IssuedCN -eq \"one.example\""}"#)),
+    by_collection("DELETE", "/CertificateCollections/{id}", "/CertificateCollections/{collection}", None),
+    list_by(&[Per::Container], "/Applications"),
+    by_container("GET", "/Applications/{id}", "/Applications/{container}", None),
+    by_container("PUT", "/Applications", "/Applications", Some(r#"{"Id":{container},"Name":"Renamed {container}"}"#)),
+    by_container("DELETE", "/Applications/{id}", "/Applications/{container}", None),
+    list_by(&[Per::Container], "/CertificateStoreContainers"),
+    by_container("GET", "/CertificateStoreContainers/{id}", "/CertificateStoreContainers/{container}", None),
+    by_container("PUT", "/CertificateStoreContainers", "/CertificateStoreContainers", Some(r#"{"Id":{container},"Name":"Renamed {container}","CertStoreType":2}"#)),
+    by_container("DELETE", "/CertificateStoreContainers/{id}", "/CertificateStoreContainers/{container}", None),
+    by_container("GET", "/CertificateStores/{id}/Inventory", "/CertificateStores/{store}/Inventory", None),
+    by_container("POST", "/CertificateStores/Schedule", "/CertificateStores/Schedule", Some(r#"{"StoreIds":["{store}"],"Schedule":{"Off":true}}"#)),
+    by_container("PUT", "/CertificateStores", "/CertificateStores", Some(r#"{"Id":"{store}","ContainerId":{container},"ClientMachine":"renamed","StorePath":"/etc/{container}.pem","CertStoreType":2,"AgentId":null,"Properties":"{}"}"#)),
+    by_container("PUT", "/CertificateStores/AssignContainer", "/CertificateStores/AssignContainer", Some(r#"{"KeystoreIds":["{store}"],"CertStoreContainerId":{container}}"#)),
+    by_both("POST", "/CertificateStores/Certificates/Add", "/CertificateStores/Certificates/Add", r#"{"CertificateId":{certificate},"CollectionId":{collection},"CertificateStores":[{"CertificateStoreId":"{store}"}],"Schedule":{"Immediate":true}}"#),
+    by_both("POST", "/CertificateStores/Certificates/Remove", "/CertificateStores/Certificates/Remove", r#"{"CollectionId":{collection},"CertificateStores":[{"CertificateStoreId":"{store}","Alias":"site"}],"Schedule":{"Immediate":true}}"#),
 ];
 
 /// Two of everything; what has the same number belongs together.
@@ -138,6 +179,22 @@ impl World {
                 .await
                 .expect(200);
             world.stores[index] = store.json["Id"].as_str().unwrap().parse().unwrap();
+            let entry = tables::store_entries::ActiveModel {
+                id: ActiveValue::NotSet,
+                store_id: ActiveValue::Set(world.stores[index]),
+                alias: ActiveValue::Set("site".into()),
+                alias_fold: ActiveValue::Set("site".into()),
+                private_key: ActiveValue::Set(false),
+                parameters: ActiveValue::Set("{}".into()),
+            };
+            let entry = insert(server, entry).await.id;
+            let link = tables::store_entry_certificates::ActiveModel {
+                entry_id: ActiveValue::Set(entry),
+                chain_level: ActiveValue::Set(0),
+                certificate_id: ActiveValue::Set(world.certificates[index]),
+                store_id: ActiveValue::Set(world.stores[index]),
+            };
+            insert(server, link).await;
         }
         world
     }
@@ -159,7 +216,9 @@ impl World {
         index: usize,
     ) -> RequestBuilder {
         let template = sample_request(client, operation);
-        let request = template.path(&self.filled(scoped.request, index));
+        let request = template
+            .path(&self.filled(scoped.request, index))
+            .header("x-certificateformat", "PEM");
         match scoped.body {
             Some(body) => {
                 request.json(serde_json::from_str::<Value>(&self.filled(body, index)).unwrap())

@@ -121,6 +121,7 @@ testkit::both_databases! {
         accounts::set_disabled(&cx, "machine", false).await.unwrap();
         call(&server, &token).await.expect(200);
         // The clock stands still: it is not the time of the change that counts.
+        accounts::reset_password(&cx, "machine", "another horse battery".into()).await.unwrap();
         accounts::reset_password(&cx, "machine", PASSWORD.into()).await.unwrap();
         call(&server, &token).await.expect(401);
         let token = token_of(&server, "machine").await;

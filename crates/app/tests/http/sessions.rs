@@ -297,7 +297,7 @@ testkit::both_databases! {
         browser.call("GET", "/CertificateStoreTypes").await.expect(401);
         accounts::set_disabled(&cx, account.name(), false).await.unwrap();
         browser.call("GET", "/CertificateStoreTypes").await.expect(200);
-        accounts::reset_password(&cx, account.name(), PASSWORD.into()).await.unwrap();
+        accounts::reset_password(&cx, account.name(), "another horse battery".into()).await.unwrap();
         browser.call("GET", "/CertificateStoreTypes").await.expect(401);
     }
 

@@ -161,7 +161,7 @@ mod tests {
                 "/certificates/import/"
             ]
         );
-        let wide = grants(&["/ssl/", "/certificate_authorities/read/"]);
+        let wide = grants(&["/certificate_authorities/read/", "/ssl/"]);
         let echo = grants(&legacy_names(&wide));
         assert_eq!(
             Permissions::Version1(echo).apply(&wide).unwrap(),
