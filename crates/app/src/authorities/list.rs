@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use db::tables::authorities;
 use sea_orm::EntityTrait;
-use sea_orm::sea_query::{Expr, Func};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;

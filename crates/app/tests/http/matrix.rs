@@ -120,7 +120,7 @@ const SCOPED: &[Scoped] = &[
     list_by(&[Per::Container], "/CertificateStoreContainers"),
     by_container("GET", "/CertificateStoreContainers/{id}", "/CertificateStoreContainers/{container}", None),
     by_container("PUT", "/CertificateStoreContainers", "/CertificateStoreContainers", Some(r#"{"Id":{container},"Name":"Renamed {container}","CertStoreType":2}"#)),
-    by_container("DELETE", "/CertificateStoreContainers/{id}", "/CertificateStoreContainers/{container}", None),
+    by_container("DELETE", "/CertificateStoreContainers/{id}", "/CertificateStoreContainers/{spare}", None),
     by_container("GET", "/CertificateStores/{id}/Inventory", "/CertificateStores/{store}/Inventory", None),
     by_container("POST", "/CertificateStores/Schedule", "/CertificateStores/Schedule", Some(r#"{"StoreIds":["{store}"],"Schedule":{"Off":true}}"#)),
     by_container("PUT", "/CertificateStores", "/CertificateStores", Some(r#"{"Id":"{store}","ContainerId":{container},"ClientMachine":"renamed","StorePath":"/etc/{container}.pem","CertStoreType":2,"AgentId":null,"Properties":"{}"}"#)),
@@ -134,6 +134,8 @@ struct World {
     certificates: [i64; 2],
     collections: [i64; 2],
     containers: [i64; 2],
+    /// Containers for whoever deletes second: applications are containers by another name.
+    spares: [i64; 2],
     stores: [Uuid; 2],
 }
 
@@ -143,6 +145,7 @@ impl World {
             certificates: [0; 2],
             collections: [0; 2],
             containers: [0; 2],
+            spares: [0; 2],
             stores: [Uuid::nil(); 2],
         };
         for (index, name) in ["one.example", "two.example"].into_iter().enumerate() {
@@ -162,13 +165,15 @@ impl World {
                 created_at: ActiveValue::Set(START),
             };
             world.collections[index] = insert(server, collection).await.id;
-            let body = json!({ "Name": format!("Container of {name}"), "CertStoreType": 2 });
-            let container = server
-                .admin()
-                .post("/CertificateStoreContainers", body)
-                .await
-                .expect(200);
-            world.containers[index] = container.json["Id"].as_i64().unwrap();
+            for (kind, ids) in [
+                ("Container", &mut world.containers),
+                ("Spare", &mut world.spares),
+            ] {
+                let body = json!({ "Name": format!("{kind} of {name}"), "CertStoreType": 2 });
+                let path = "/CertificateStoreContainers";
+                let container = server.admin().post(path, body).await.expect(200);
+                ids[index] = container.json["Id"].as_i64().unwrap();
+            }
             let body = json!({
                 "ContainerId": world.containers[index], "ClientMachine": name, "StorePath": "/etc/site.pem", "CertStoreType": 2,
                 "AgentId": null, "Properties": "{}"
@@ -204,6 +209,7 @@ impl World {
         text.replace("{certificate}", &self.certificates[index].to_string())
             .replace("{collection}", &self.collections[index].to_string())
             .replace("{container}", &self.containers[index].to_string())
+            .replace("{spare}", &self.spares[index].to_string())
             .replace("{store}", &self.stores[index].to_string())
     }
 
@@ -229,16 +235,16 @@ impl World {
 
     /// The rows as grants on the things with the number 0, those that `by` does not limit on the whole system.
     fn limited(&self, rows: &[&Entry], by: &[Per]) -> Vec<String> {
-        let grant = |row: &&Entry| match row.per {
+        let grants = |row: &&Entry| match row.per {
             Per::Collection if by.contains(&row.per) => {
-                format!("{}{}/", row.path, self.collections[0])
+                vec![format!("{}{}/", row.path, self.collections[0])]
             }
-            Per::Container if by.contains(&row.per) => {
-                format!("{}{}/", row.path, self.containers[0])
-            }
-            _ => row.path.to_owned(),
+            Per::Container if by.contains(&row.per) => [self.containers[0], self.spares[0]]
+                .map(|id| format!("{}{id}/", row.path))
+                .to_vec(),
+            _ => vec![row.path.to_owned()],
         };
-        rows.iter().map(grant).collect()
+        rows.iter().flat_map(grants).collect()
     }
 }
 
