@@ -135,7 +135,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "audit_file",
         kind: Kind::Path,
-        default: "off",
+        default: "no file",
         help: "A file to which audit records are forwarded as lines of JSON. It may be moved away at any time.",
     },
     Setting {

@@ -30,17 +30,34 @@ async fn records(app: &Arc<App>, count: usize) -> u64 {
     note.lines().nth(1).unwrap().parse().unwrap()
 }
 
+/// An authority (`ca.pem`) and the listener's certificate below it: a server's certificate is none of an authority.
 fn openssl(folder: &Path) {
-    let done = std::process::Command::new("openssl")
-        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=logs -keyout key.pem -out certificate.pem -addext subjectAltName=DNS:localhost".split(' '))
-        .current_dir(folder)
-        .output();
-    let done = done.expect("openssl is installed");
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
+    let make = |words: &str| {
+        let words =
+            format!("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 {words}");
+        let done = std::process::Command::new("openssl")
+            .args(words.split(' '))
+            .current_dir(folder)
+            .output();
+        let done = done.expect("openssl is installed");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{said}");
+    };
+    make(
+        "-subj /CN=ca -keyout ca.key -out ca.pem -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign",
     );
+    make(
+        "-subj /CN=logs -keyout key.pem -out certificate.pem -CA ca.pem -CAkey ca.key -addext basicConstraints=critical,CA:FALSE \
+         -addext extendedKeyUsage=serverAuth -addext subjectAltName=DNS:localhost",
+    );
+}
+
+/// The next message; a test that gets none fails instead of waiting for ever.
+async fn next(received: &mut mpsc::Receiver<String>) -> String {
+    let next = tokio::time::timeout(Duration::from_secs(60), received.recv());
+    next.await
+        .expect("a message comes")
+        .expect("the listener runs")
 }
 
 /// Takes connections; ends each after so many messages without having read on, as a server that goes away does.
@@ -116,7 +133,7 @@ async fn records_arrive_over_tls_in_order_and_after_a_break_from_where_it_was() 
     let app = application(place.path()).await;
     let size = records(&app, 20).await;
     let (address, mut received, task) = listener(place.path(), usize::MAX).await;
-    let trusted = place.path().join("certificate.pem");
+    let trusted = place.path().join("ca.pem");
     let syslog = || {
         Receiver::Syslog(Box::new(
             Syslog::new(&address, &trusted, Some("machine")).unwrap(),
@@ -125,7 +142,7 @@ async fn records_arrive_over_tls_in_order_and_after_a_break_from_where_it_was() 
     let (end, shutdown) = watch::channel(false);
     let forwarding = tokio::spawn(run(app.clone(), syslog(), shutdown));
     for wanted in 0..size {
-        let (leaf, line) = parsed(&received.recv().await.unwrap());
+        let (leaf, line) = parsed(&next(&mut received).await);
         assert_eq!(leaf, wanted);
         assert!(line["message"].is_string() && line["correlation_id"].is_string());
     }
@@ -136,7 +153,7 @@ async fn records_arrive_over_tls_in_order_and_after_a_break_from_where_it_was() 
     let (end, shutdown) = watch::channel(false);
     let forwarding = tokio::spawn(run(app.clone(), syslog(), shutdown));
     for wanted in size..more {
-        assert_eq!(parsed(&received.recv().await.unwrap()).0, wanted);
+        assert_eq!(parsed(&next(&mut received).await).0, wanted);
     }
     end.send(true).unwrap();
     forwarding.await.unwrap();
@@ -156,21 +173,16 @@ async fn a_server_that_is_not_believed_gets_nothing_and_nothing_is_lost() {
     let (address, mut received, task) = listener(place.path(), usize::MAX).await;
     let forwarder = Forwarder::new(app.clone(), "syslog");
     let mut wrong = Receiver::Syslog(Box::new(
-        Syslog::new(&address, &other.join("certificate.pem"), None).unwrap(),
+        Syslog::new(&address, &other.join("ca.pem"), None).unwrap(),
     ));
     assert!(step(&forwarder, &mut wrong).await.is_err());
     let mut right = Receiver::Syslog(Box::new(
-        Syslog::new(
-            &address,
-            &place.path().join("certificate.pem"),
-            Some("machine"),
-        )
-        .unwrap(),
+        Syslog::new(&address, &place.path().join("ca.pem"), Some("machine")).unwrap(),
     ));
     assert!(step(&forwarder, &mut right).await.unwrap());
     assert!(!step(&forwarder, &mut right).await.unwrap());
     for wanted in 0..size {
-        assert_eq!(parsed(&received.recv().await.unwrap()).0, wanted);
+        assert_eq!(parsed(&next(&mut received).await).0, wanted);
     }
     // As long as one server holds it, another sends nothing.
     let more = records(&app, 1).await;
@@ -178,13 +190,13 @@ async fn a_server_that_is_not_believed_gets_nothing_and_nothing_is_lost() {
     assert!(second.next().await.unwrap().is_none());
     forwarder.leave().await.unwrap();
     assert!(step(&second, &mut right).await.unwrap());
-    assert_eq!(parsed(&received.recv().await.unwrap()).0, more - 1);
+    assert_eq!(parsed(&next(&mut received).await).0, more - 1);
     task.abort();
     app.close().await;
 
     for (address, trusted) in [
-        ("logs", "certificate.pem"),
-        ("a b:6514", "certificate.pem"),
+        ("logs", "ca.pem"),
+        ("a b:6514", "ca.pem"),
         ("logs:1", "key.pem"),
         ("logs:1", "none"),
     ] {
