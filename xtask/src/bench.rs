@@ -16,6 +16,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         "chancery",
         "--package",
         "bench",
+        "--bin",
+        "bench",
     ]))?;
     // On disk and not in memory: the benchmarks count what is durable.
     let server = postgres::Server::start(&std::env::temp_dir(), true)?;

@@ -15,6 +15,7 @@ mod collections;
 mod cx;
 mod enrollment;
 mod error;
+mod generation;
 mod identity_providers;
 mod openapi;
 mod orchestrator_jobs;

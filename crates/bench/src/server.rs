@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use crate::client::Api;
 use crate::cost::{self, Cost};
 
-const PASSWORD: &str = "benchmark-password-1";
+const PASSWORD: &str = "seventeen quiet herons";
 const ACCOUNT: &str = "bench";
 /// How long a server may take to answer before the run is given up.
 const START_LIMIT: Duration = Duration::from_secs(60);

@@ -56,7 +56,7 @@ pub(super) async fn set_roles(
     PathId(id): PathId<i64>,
     Body(request): Body<Vec<RoleInput>>,
 ) -> Result<Json<Vec<RoleOutput>>, Error> {
-    cx.authorize(Permission::SecurityModify)?;
+    cx.authorize_administration()?;
     let wanted = request
         .into_iter()
         .map(|role| {

@@ -11,18 +11,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use db::tables::{certificate_stores, counters};
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use db::tables::certificate_stores;
+use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::cx::Cx;
 use crate::error::Error;
-
-/// The counter that every change of the order moves.
-const GENERATION: &str = "certificate stores generation";
+use crate::generation::Generation;
 
 /// What is remembered.
 #[derive(Debug, Default)]
@@ -52,25 +47,7 @@ pub(super) struct Order {
 /// # Errors
 /// Those of the database.
 pub(crate) async fn stores_changed(tx: &db::Tx) -> Result<(), Error> {
-    let moved = counters::Entity::update_many()
-        .col_expr(
-            counters::Column::Value,
-            Expr::col(counters::Column::Value).add(1),
-        )
-        .filter(counters::Column::Name.eq(GENERATION))
-        .exec(tx)
-        .await?;
-    if moved.rows_affected == 0 {
-        let row = counters::ActiveModel {
-            name: ActiveValue::Set(GENERATION.to_owned()),
-            shard: ActiveValue::Set(0),
-            value: ActiveValue::Set(1),
-        };
-        counters::Entity::insert(row)
-            .exec_without_returning(tx)
-            .await?;
-    }
-    Ok(())
+    Generation::CertificateStores.moved(tx).await
 }
 
 impl StoreOrder {
@@ -79,7 +56,7 @@ impl StoreOrder {
     /// # Errors
     /// Those of the database.
     pub(super) async fn of(&self, cx: &Cx) -> Result<Option<Arc<Order>>, Error> {
-        let now = generation(cx.db().read()).await?;
+        let now = Generation::CertificateStores.now(cx.db().read()).await?;
         {
             let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let known = remembered.order.as_ref();
@@ -100,22 +77,10 @@ impl StoreOrder {
     }
 }
 
-async fn generation(connection: &impl ConnectionTrait) -> Result<i64, Error> {
-    let value: Option<i64> = counters::Entity::find()
-        .select_only()
-        .column(counters::Column::Value)
-        .filter(counters::Column::Name.eq(GENERATION))
-        .filter(counters::Column::Shard.eq(0))
-        .into_tuple()
-        .one(connection)
-        .await?;
-    Ok(value.unwrap_or_default())
-}
-
 impl Order {
     async fn read(connection: &impl ConnectionTrait) -> Result<Self, Error> {
         use certificate_stores::Column;
-        let generation = generation(connection).await?;
+        let generation = Generation::CertificateStores.now(connection).await?;
         let rows: Vec<(Uuid, Option<i64>)> = certificate_stores::Entity::find()
             .select_only()
             .columns([Column::Id, Column::ContainerId])

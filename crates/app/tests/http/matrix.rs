@@ -30,7 +30,12 @@ struct Scoped {
     shows_some: bool,
 }
 
-const fn by_collection(
+const COLLECTION: &[Per] = &[Per::Collection];
+const CONTAINER: &[Per] = &[Per::Container];
+const BOTH: &[Per] = &[Per::Collection, Per::Container];
+
+const fn scoped(
+    by: &'static [Per],
     method: &'static str,
     path: &'static str,
     request: &'static str,
@@ -42,91 +47,52 @@ const fn by_collection(
         version: 1,
         request,
         body,
-        by: &[Per::Collection],
+        by,
         shows_some: false,
     }
 }
 
-const fn by_container(
-    method: &'static str,
-    path: &'static str,
-    request: &'static str,
-    body: Option<&'static str>,
-) -> Scoped {
+const fn list_by(by: &'static [Per], path: &'static str) -> Scoped {
     Scoped {
-        method,
-        path,
-        version: 1,
-        request,
-        body,
-        by: &[Per::Container],
-        shows_some: false,
-    }
-}
-
-const fn by_both(
-    method: &'static str,
-    path: &'static str,
-    request: &'static str,
-    body: &'static str,
-) -> Scoped {
-    Scoped {
-        method,
-        path,
-        version: 1,
-        request,
-        body: Some(body),
-        by: &[Per::Collection, Per::Container],
-        shows_some: false,
-    }
-}
-
-const fn list_by(per: &'static [Per], path: &'static str) -> Scoped {
-    Scoped {
-        method: "GET",
-        path,
-        version: 1,
-        request: path,
-        body: None,
-        by: per,
         shows_some: true,
+        ..scoped(by, "GET", path, path, None)
     }
 }
 
 /// Deleting comes last, so that everything is there until then.
 #[rustfmt::skip]
 const SCOPED: &[Scoped] = &[
-    by_collection("GET", "/Certificates", "/Certificates?CollectionId={collection}", None),
-    by_collection("GET", "/Certificates/{id}", "/Certificates/{certificate}?collectionId={collection}", None),
-    by_collection("GET", "/Certificates/{id}/History", "/Certificates/{certificate}/History?collectionId={collection}", None),
-    by_collection("POST", "/Certificates/Download", "/Certificates/Download?collectionId={collection}", Some(r#"{"CertID":{certificate}}"#)),
-    by_collection("PUT", "/Certificates/{id}/Owner", "/Certificates/{certificate}/Owner?CollectionId={collection}", Some(r#"{"NewRoleId":null}"#)),
-    list_by(&[Per::Container], "/CertificateStores"),
-    by_container("GET", "/CertificateStores/{id}", "/CertificateStores/{store}", None),
-    by_collection("POST", "/Enrollment/Renew", "/Enrollment/Renew?collectionId={collection}", Some(r#"{"CertificateId":{certificate}}"#)),
-    list_by(&[Per::Collection], "/CertificateCollections"),
-    list_by(&[Per::Collection], "/CertificateCollections/CollectionList"),
-    list_by(&[Per::Collection], "/CertificateCollections/CollectionOrdering"),
-    list_by(&[Per::Collection], "/CertificateCollections/LastEstimated"),
-    list_by(&[Per::Collection], "/CertificateCollections/NavItems"),
-    by_collection("GET", "/CertificateCollections/{id}", "/CertificateCollections/{collection}", None),
-    by_collection("PUT", "/CertificateCollections/{id}/Favorite", "/CertificateCollections/{collection}/Favorite", None),
-    by_collection("PUT", "/CertificateCollections", "/CertificateCollections", Some(r#"{"Id":{collection},"Name":"Renamed {collection}","Description":"","Query":"IssuedCN -eq \"one.example\""}"#)),
-    by_collection("DELETE", "/CertificateCollections/{id}", "/CertificateCollections/{collection}", None),
-    list_by(&[Per::Container], "/Applications"),
-    by_container("GET", "/Applications/{id}", "/Applications/{container}", None),
-    by_container("PUT", "/Applications", "/Applications", Some(r#"{"Id":{container},"Name":"Renamed {container}"}"#)),
-    by_container("DELETE", "/Applications/{id}", "/Applications/{container}", None),
-    list_by(&[Per::Container], "/CertificateStoreContainers"),
-    by_container("GET", "/CertificateStoreContainers/{id}", "/CertificateStoreContainers/{container}", None),
-    by_container("PUT", "/CertificateStoreContainers", "/CertificateStoreContainers", Some(r#"{"Id":{container},"Name":"Renamed {container}","CertStoreType":2}"#)),
-    by_container("DELETE", "/CertificateStoreContainers/{id}", "/CertificateStoreContainers/{spare}", None),
-    by_container("GET", "/CertificateStores/{id}/Inventory", "/CertificateStores/{store}/Inventory", None),
-    by_container("POST", "/CertificateStores/Schedule", "/CertificateStores/Schedule", Some(r#"{"StoreIds":["{store}"],"Schedule":{"Off":true}}"#)),
-    by_container("PUT", "/CertificateStores", "/CertificateStores", Some(r#"{"Id":"{store}","ContainerId":{container},"ClientMachine":"renamed","StorePath":"/etc/{container}.pem","CertStoreType":2,"AgentId":null,"Properties":"{}"}"#)),
-    by_container("PUT", "/CertificateStores/AssignContainer", "/CertificateStores/AssignContainer", Some(r#"{"KeystoreIds":["{store}"],"CertStoreContainerId":{container}}"#)),
-    by_both("POST", "/CertificateStores/Certificates/Add", "/CertificateStores/Certificates/Add", r#"{"CertificateId":{certificate},"CollectionId":{collection},"CertificateStores":[{"CertificateStoreId":"{store}"}],"Schedule":{"Immediate":true}}"#),
-    by_both("POST", "/CertificateStores/Certificates/Remove", "/CertificateStores/Certificates/Remove", r#"{"CollectionId":{collection},"CertificateStores":[{"CertificateStoreId":"{store}","Alias":"site"}],"Schedule":{"Immediate":true}}"#),
+    scoped(COLLECTION, "GET", "/Certificates", "/Certificates?CollectionId={collection}", None),
+    scoped(COLLECTION, "GET", "/Certificates/{id}", "/Certificates/{certificate}?collectionId={collection}", None),
+    scoped(COLLECTION, "GET", "/Certificates/{id}/History", "/Certificates/{certificate}/History?collectionId={collection}", None),
+    scoped(COLLECTION, "POST", "/Certificates/Download", "/Certificates/Download?collectionId={collection}", Some(r#"{"CertID":{certificate}}"#)),
+    scoped(COLLECTION, "PUT", "/Certificates/{id}/Owner", "/Certificates/{certificate}/Owner?CollectionId={collection}", Some(r#"{"NewRoleId":null}"#)),
+    list_by(CONTAINER, "/CertificateStores"),
+    scoped(CONTAINER, "GET", "/CertificateStores/{id}", "/CertificateStores/{store}", None),
+    scoped(COLLECTION, "POST", "/Enrollment/Renew", "/Enrollment/Renew?collectionId={collection}", Some(r#"{"CertificateId":{certificate}}"#)),
+    list_by(COLLECTION, "/CertificateCollections"),
+    list_by(COLLECTION, "/CertificateCollections/CollectionList"),
+    list_by(COLLECTION, "/CertificateCollections/CollectionOrdering"),
+    list_by(COLLECTION, "/CertificateCollections/LastEstimated"),
+    list_by(COLLECTION, "/CertificateCollections/NavItems"),
+    scoped(COLLECTION, "GET", "/CertificateCollections/{id}", "/CertificateCollections/{collection}", None),
+    scoped(COLLECTION, "PUT", "/CertificateCollections/{id}/Favorite", "/CertificateCollections/{collection}/Favorite", None),
+    scoped(COLLECTION, "PUT", "/CertificateCollections", "/CertificateCollections", Some(r#"{"Id":{collection},"Name":"Renamed {collection}","Description":"","Query":"IssuedCN -eq \"one.example\""}"#)),
+    scoped(COLLECTION, "DELETE", "/CertificateCollections/{id}", "/CertificateCollections/{collection}", None),
+    list_by(CONTAINER, "/Applications"),
+    scoped(CONTAINER, "GET", "/Applications/{id}", "/Applications/{container}", None),
+    scoped(CONTAINER, "PUT", "/Applications", "/Applications", Some(r#"{"Id":{container},"Name":"Renamed {container}"}"#)),
+    scoped(CONTAINER, "DELETE", "/Applications/{id}", "/Applications/{container}", None),
+    list_by(CONTAINER, "/CertificateStoreContainers"),
+    scoped(CONTAINER, "GET", "/CertificateStoreContainers/{id}", "/CertificateStoreContainers/{container}", None),
+    scoped(CONTAINER, "PUT", "/CertificateStoreContainers", "/CertificateStoreContainers", Some(r#"{"Id":{container},"Name":"Renamed {container}","CertStoreType":2}"#)),
+    scoped(CONTAINER, "DELETE", "/CertificateStoreContainers/{id}", "/CertificateStoreContainers/{spare}", None),
+    scoped(CONTAINER, "GET", "/CertificateStores/{id}/Inventory", "/CertificateStores/{store}/Inventory", None),
+    scoped(CONTAINER, "POST", "/CertificateStores/Schedule", "/CertificateStores/Schedule", Some(r#"{"StoreIds":["{store}"],"Schedule":{"Off":true}}"#)),
+    scoped(CONTAINER, "PUT", "/CertificateStores", "/CertificateStores", Some(r#"{"Id":"{store}","ContainerId":{container},"ClientMachine":"renamed","StorePath":"/etc/{container}.pem","CertStoreType":2,"AgentId":null,"Properties":"{}"}"#)),
+    scoped(CONTAINER, "PUT", "/CertificateStores/AssignContainer", "/CertificateStores/AssignContainer", Some(r#"{"KeystoreIds":["{store}"],"CertStoreContainerId":{container}}"#)),
+    scoped(BOTH, "POST", "/CertificateStores/Certificates/Add", "/CertificateStores/Certificates/Add", Some(r#"{"CertificateId":{certificate},"CollectionId":{collection},"CertificateStores":[{"CertificateStoreId":"{store}"}],"Schedule":{"Immediate":true}}"#)),
+    scoped(BOTH, "POST", "/CertificateStores/Certificates/Remove", "/CertificateStores/Certificates/Remove", Some(r#"{"CollectionId":{collection},"CertificateStores":[{"CertificateStoreId":"{store}","Alias":"site"}],"Schedule":{"Immediate":true}}"#)),
 ];
 
 /// Two of everything; what has the same number belongs together.

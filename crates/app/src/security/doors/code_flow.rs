@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::sign_in_attempts::{self as attempts, ATTEMPT_MS, BrowserSecret, same};
 use super::{Knock, begin_session, form, redirect, with_cookies};
 use crate::error::{Error, Kind};
+use crate::generation::Generation;
 use crate::identity_providers::{self, Discovery, Provider, is_secure};
 use crate::security::redirect_address;
 use crate::security::sessions::Holder;
@@ -99,7 +100,7 @@ pub(super) async fn end(knock: &Knock, scheme: &str) -> Result<Response, Error> 
 
 async fn provider(knock: &Knock, scheme: &str) -> Result<Arc<Provider>, Error> {
     let app = knock.app();
-    let generation = sign_in::generation(app).await?;
+    let generation = Generation::Security.now(app.db.read()).await?;
     let providers = identity_providers::all(app, generation).await?;
     let wanted = db::fold(scheme);
     let found = providers

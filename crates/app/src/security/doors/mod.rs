@@ -18,10 +18,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::sessions::{self, Holder};
-use super::sign_in::{self, COOKIE, LIFETIME_MS, cookie, guarded, prove};
+use super::sign_in::{COOKIE, LIFETIME_MS, cookie, guarded, prove};
 use crate::app::App;
 use crate::cx::Cx;
 use crate::error::{Error, Kind};
+use crate::generation::Generation;
 use crate::identity_providers;
 use crate::web::{PeerAddress, lenient};
 
@@ -119,7 +120,7 @@ pub(crate) async fn serve(
 
 /// Who a browser may sign in with.
 async fn providers(app: &Arc<App>) -> Result<Response, Error> {
-    let generation = sign_in::generation(app).await?;
+    let generation = Generation::Security.now(app.db.read()).await?;
     let providers = identity_providers::all(app, generation).await?;
     let shown: Vec<Value> = providers
         .iter()

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::cx::Identity;
 use crate::error::{Error, Kind};
+use crate::generation::Generation;
 use crate::security::claims::LOCAL_PROVIDER;
 use crate::security::passwords;
 
@@ -187,7 +188,7 @@ pub(super) async fn find_by_id(
     id: i64,
 ) -> Result<Option<(accounts::Model, i64)>, Error> {
     let found = accounts::Entity::find_by_id(id)
-        .expr_as(super::grants::generation_query(), "generation")
+        .expr_as(Generation::Security.query(), "generation")
         .into_model::<Found>()
         .one(app.db.read())
         .await?;
@@ -239,7 +240,7 @@ async fn find(app: &App, name: &str) -> Result<(Option<accounts::Model>, i64), E
         .to_owned();
     let wanted = [whole.clone(), short];
     let found = accounts::Entity::find()
-        .expr_as(super::grants::generation_query(), "generation")
+        .expr_as(Generation::Security.query(), "generation")
         .filter(accounts::Column::NameFold.is_in(wanted))
         .into_model::<Found>()
         .all(app.db.read())

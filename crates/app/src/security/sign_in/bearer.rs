@@ -11,6 +11,7 @@ use super::{own_token, token_claims};
 use crate::app::App;
 use crate::cx::Identity;
 use crate::error::{Error, Kind};
+use crate::generation::Generation;
 use crate::identity_providers::{self, Provider};
 
 /// How long a verified token is remembered at most, in milliseconds: so long counts a key that was withdrawn.
@@ -88,7 +89,7 @@ pub(super) async fn sign_in(
     }
     let now = app.clock.now();
     let hash = hash(token);
-    let generation = super::grants::generation(app).await?;
+    let generation = Generation::Security.now(app.db.read()).await?;
     let bearer = match app.tokens.find(&hash, generation, now) {
         Some(bearer) => bearer,
         None => {

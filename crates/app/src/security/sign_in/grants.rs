@@ -5,17 +5,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use db::tables::counters;
-use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
-use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
-
 use crate::app::App;
 use crate::error::Error;
+use crate::generation::Generation;
 use crate::security::decide::Grants;
 use crate::security::population;
 
-/// The counter that every change of what is granted moves.
-const GENERATION: &str = "security generation";
 /// Sets of claims remembered at most.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -33,47 +28,7 @@ struct Remembered {
 /// # Errors
 /// Those of the database.
 pub(crate) async fn changed(tx: &db::Tx) -> Result<(), Error> {
-    let moved = counters::Entity::update_many()
-        .col_expr(
-            counters::Column::Value,
-            Expr::col(counters::Column::Value).add(1),
-        )
-        .filter(counters::Column::Name.eq(GENERATION))
-        .exec(tx)
-        .await?;
-    if moved.rows_affected == 0 {
-        let row = counters::ActiveModel {
-            name: ActiveValue::Set(GENERATION.to_owned()),
-            shard: ActiveValue::Set(0),
-            value: ActiveValue::Set(1),
-        };
-        counters::Entity::insert(row)
-            .exec_without_returning(tx)
-            .await?;
-    }
-    Ok(())
-}
-
-/// The generation, to be selected with whatever a sign-in reads anyway.
-pub(super) fn generation_query() -> SimpleExpr {
-    let query = Query::select()
-        .column(counters::Column::Value)
-        .from(counters::Entity)
-        .and_where(counters::Column::Name.eq(GENERATION))
-        .and_where(counters::Column::Shard.eq(0))
-        .to_owned();
-    SimpleExpr::SubQuery(None, Box::new(query.into()))
-}
-
-/// The generation, for sign-ins that read nothing else.
-///
-/// # Errors
-/// Those of the database.
-pub(crate) async fn generation(app: &App) -> Result<i64, Error> {
-    let row = counters::Entity::find_by_id((GENERATION.to_owned(), 0))
-        .one(app.db.read())
-        .await?;
-    Ok(row.map_or(0, |row| row.value))
+    Generation::Security.moved(tx).await
 }
 
 /// What these claims are granted, in a generation that was read before.

@@ -20,7 +20,7 @@ use crate::identity_providers::Provider;
 
 pub(crate) use basic::{CredentialCache, count_failure, prove};
 pub(crate) use bearer::{TokenCache, id_token};
-pub(crate) use grants::{GrantsCache, changed, generation};
+pub(crate) use grants::{GrantsCache, changed};
 pub(crate) use own_token::{TOKEN_LIFETIME_S, fingerprint, issue, issuer};
 pub(crate) use session::{COOKIE, IDLE_MS, LIFETIME_MS, cookie, guarded, hash};
 pub(crate) use token_claims::{Portrait, portrait};

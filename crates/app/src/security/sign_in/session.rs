@@ -13,6 +13,7 @@ use super::{bearer, grants, own_token, token_claims};
 use crate::app::App;
 use crate::cx::Identity;
 use crate::error::{Error, Kind};
+use crate::generation::Generation;
 use crate::identity_providers;
 use crate::security::claims::{ClaimType, LOCAL_PROVIDER};
 
@@ -91,7 +92,7 @@ pub(super) async fn sign_in(
     let over = || Error::new(Kind::Unauthenticated, "The session is over. Sign in again.");
     let hash = hash(secret);
     let found = sessions::Entity::find()
-        .expr_as(grants::generation_query(), "generation")
+        .expr_as(Generation::Security.query(), "generation")
         .expr_as(of_account(accounts::Column::PasswordHash), "password_hash")
         .expr_as(of_account(accounts::Column::ClaimId), "claim_id")
         .filter(sessions::Column::TokenHash.eq(&hash))
