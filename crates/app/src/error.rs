@@ -336,6 +336,16 @@ impl From<db::Error> for Error {
                 )
             };
         }
+        if error.is_away() {
+            tracing::error!(%error, "the database is away");
+            return Self {
+                source: Some(error.into()),
+                ..Self::new(
+                    Kind::Unavailable,
+                    "The database is busy or away. Try again.",
+                )
+            };
+        }
         Self::internal(error)
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong between the product and its database.
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// A database failure. Callers outside see none of its text; it is for the log.
 #[derive(Debug, thiserror::Error)]
@@ -44,5 +44,34 @@ impl Error {
                 Some(SqlErr::UniqueConstraintViolation(_) | SqlErr::ForeignKeyConstraintViolation(_))
             )
         )
+    }
+
+    /// Whether the database could not be reached or ended the connection, so that the same may do later.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Database(DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) => true,
+            Self::Database(DbErr::Exec(RuntimeErr::SqlxError(error)))
+            | Self::Database(DbErr::Query(RuntimeErr::SqlxError(error))) => is_lost(error),
+            _ => false,
+        }
+    }
+}
+
+/// Whether the connection that said so is of no use any more, or there was none: classes 08 (connection exception), 57P (the
+/// server ends) and XX (internal error) of PostgreSQL's appendix A, and everything that no database said.
+pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "57P", "XX"]
+                .iter()
+                .any(|class| code.starts_with(class))
+        }),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
     }
 }

@@ -22,7 +22,7 @@ mod writer;
 pub use dialect::{Dialect, after_prefix, escape_like};
 pub use error::Error;
 pub use folding::fold;
-pub use gather::Gather;
+pub use gather::{Gather, NotDone};
 pub use pool::{Db, Durability, Options};
 pub use reader::Reader;
 pub use rows::{insert_all, reserve_ids};

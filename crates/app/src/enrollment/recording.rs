@@ -17,12 +17,14 @@ use crate::app::App;
 use crate::audit::{self, Category, Entry, Operation};
 use crate::certificates::{self, New, Origin};
 use crate::cx::Cx;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// Enrollments written together at most.
 const LOT_MAX: usize = 64;
 /// Lots under way at a time: while one waits for the disk, the next is made.
 const LOTS_AT_ONCE: usize = 2;
+/// Enrollments that wait at most; more are asked to come later.
+const WAITING_MAX: usize = 1_024;
 
 /// A signed certificate with everything that is to be written down about it.
 pub(crate) struct Signed {
@@ -49,31 +51,43 @@ pub(crate) struct Recorder(Arc<db::Gather<Signed, Result<Numbers, Error>>>);
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self(Arc::new(db::Gather::new(LOT_MAX, LOTS_AT_ONCE)))
+        Self(Arc::new(db::Gather::new(
+            LOT_MAX,
+            LOTS_AT_ONCE,
+            WAITING_MAX,
+        )))
     }
 }
 
 /// Writes down what was issued, together with what others have just had issued.
 ///
 /// # Errors
-/// Those of the database; nothing of this enrollment is recorded then.
+/// 503 when too many wait, or the database is away; otherwise its own. Nothing of this enrollment is recorded then.
 pub(super) async fn write_down(cx: &Cx, signed: Signed) -> Result<Numbers, Error> {
     let app = Arc::clone(cx.app());
     let work = move |lot| write_lot(Arc::clone(&app), lot);
     let written = cx.app().enrollments.0.hand_in(signed, work).await;
-    written.unwrap_or_else(|| Err(Error::internal("the write of an enrollment ended early")))
+    written.unwrap_or_else(|reason| match reason {
+        db::NotDone::Busy => Err(Error::new(
+            Kind::Unavailable,
+            "Too many enrollments wait to be written; nothing was issued. Try again.",
+        )),
+        db::NotDone::Ended => Err(Error::internal(reason)),
+    })
 }
 
 async fn write_lot(app: Arc<App>, lot: Vec<Signed>) -> Vec<Result<Numbers, Error>> {
     let lot = Arc::new(lot);
-    let came_through = Arc::new(AtomicBool::new(false));
-    let (all, through) = (Arc::clone(&lot), Arc::clone(&came_through));
+    // Whether it broke off in the middle, where one of them may be at fault for all.
+    let broke_off = Arc::new(AtomicBool::new(false));
+    let (all, midway) = (Arc::clone(&lot), Arc::clone(&broke_off));
     let written = app
         .db
         .write("enrollment.issue", move |tx| {
             Box::pin(async move {
+                midway.store(true, Ordering::Relaxed);
                 let numbers = record_lot(tx, &all).await?;
-                through.store(true, Ordering::Relaxed);
+                midway.store(false, Ordering::Relaxed);
                 Ok::<_, Error>(numbers)
             })
         })
@@ -82,12 +96,10 @@ async fn write_lot(app: Arc<App>, lot: Vec<Signed>) -> Vec<Result<Numbers, Error
         Ok(numbers) => return numbers.into_iter().map(Ok).collect(),
         Err(error) => error,
     };
-    if came_through.load(Ordering::Relaxed) {
-        // The commit failed, and whether it was kept may be unknown: trying again could write twice.
-        return lot
-            .iter()
-            .map(|_| Err(Error::internal(error.to_string())))
-            .collect();
+    if !broke_off.load(Ordering::Relaxed) || error.kind() == Kind::Unavailable {
+        // It was never begun, and would not be for each alone; or the commit failed, and whether it was kept may be unknown, so
+        // that trying again could write twice.
+        return lot.iter().map(|_| Err(repeated(&error))).collect();
     }
     // One of them cannot be written. Each alone, so that the others do not suffer for it.
     let mut results = Vec::with_capacity(lot.len());
@@ -99,6 +111,14 @@ async fn write_lot(app: Arc<App>, lot: Vec<Signed>) -> Vec<Result<Numbers, Error
         results.push(written.await);
     }
     results
+}
+
+/// The error that one write had, for another of those it was for.
+fn repeated(error: &Error) -> Error {
+    match error.kind() {
+        Kind::Unavailable => Error::new(Kind::Unavailable, error.message()),
+        _ => Error::internal(format!("{error}: {:?}", std::error::Error::source(error))),
+    }
 }
 
 async fn record_lot(tx: &db::Tx, lot: &[Signed]) -> Result<Vec<Numbers>, Error> {
