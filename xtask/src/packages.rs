@@ -37,6 +37,12 @@ pub(crate) const ALL: &[Need] = &[
         is_there: has_venv,
         packages: &["python3-venv"],
     },
+    // Reads the key stores that are written, and judges chains beside OpenSSL.
+    Need {
+        name: "Java with keytool and compiler",
+        is_there: || on_path("keytool") && on_path("javac"),
+        packages: &["default-jdk-headless", "openjdk-17-jdk-headless"],
+    },
     // The OpenID provider of the tests runs on it.
     Need {
         name: "Node.js",

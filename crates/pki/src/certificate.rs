@@ -1,6 +1,8 @@
 //! Certificates, read with tolerance: whatever the world has issued must be shown in an inventory.
 
 mod parse;
+mod reading;
+mod salvage;
 
 use std::fmt;
 use std::ops::Range;
@@ -15,6 +17,8 @@ use crate::signature;
 use crate::subject_alternative_name::SubjectAlternativeName;
 
 pub(crate) use parse::algorithm;
+pub(crate) use reading::RawExtension;
+pub use reading::{MAXIMUM_CERTIFICATE_BYTES, Reading, Warning};
 
 /// An X.509 certificate. Cheap to clone. The DER is kept as it was read; equality is equality of the DER.
 #[derive(Clone)]
@@ -28,6 +32,8 @@ struct Content {
     subject_der: Range<usize>,
     issuer_der: Range<usize>,
     spki_der: Range<usize>,
+    /// The content of the INTEGER.
+    serial: Range<usize>,
     signature: Vec<u8>,
     signature_algorithm: signature::Algorithm,
     serial_hex: String,
@@ -37,6 +43,8 @@ struct Content {
     issuer: String,
     not_before: i64,
     not_after: i64,
+    /// Whether the two times are those of the certificate.
+    times_are_read: bool,
     key: KeyInfo,
     extensions: parse::Extensions,
 }

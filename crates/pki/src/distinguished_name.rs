@@ -6,6 +6,8 @@ mod parse;
 
 use std::fmt;
 
+use crate::ber;
+
 pub(crate) use encoding::text_of;
 
 /// A distinguished name. The text form puts the most specific attribute first (`CN=a,O=b`), the reverse of the order in DER, as
@@ -42,6 +44,41 @@ impl DistinguishedName {
     /// Whether there is no attribute at all.
     pub fn is_empty(&self) -> bool {
         self.relative_names.is_empty()
+    }
+
+    /// The name in a form in which equal names are equal: RFC 5280 §7.1 asks to ignore case, the string type, and blanks at the ends
+    /// and beyond one; values that are no strings stay as they are.
+    pub(crate) fn canonical(&self) -> Vec<Vec<(String, String)>> {
+        self.relative_names
+            .iter()
+            .map(|relative| {
+                let mut pairs: Vec<_> = relative
+                    .iter()
+                    .map(|attribute| {
+                        let words: Vec<&str> = attribute.text.split_whitespace().collect();
+                        (attribute.oid.clone(), words.join(" ").to_lowercase())
+                    })
+                    .collect();
+                pairs.sort();
+                pairs
+            })
+            .collect()
+    }
+
+    /// Whether both are the same name by RFC 5280 §7.1; empty names are nobody's.
+    pub(crate) fn matches(&self, other: &Self) -> bool {
+        !self.is_empty() && self.canonical() == other.canonical()
+    }
+
+    /// How many attributes of a `Name` in DER this name, which was read from it, lacks.
+    pub(crate) fn lacks_of(&self, name_der: &[u8]) -> usize {
+        let Ok((sequence, _)) = ber::read(name_der, 0) else {
+            return usize::from(!name_der.is_empty());
+        };
+        let stand: usize = ber::elements(sequence.content)
+            .map(|relative| relative.map_or(1, |relative| ber::elements(relative.content).count()))
+            .sum();
+        stand.saturating_sub(self.attributes().count())
     }
 
     /// The most specific common name.

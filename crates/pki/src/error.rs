@@ -24,6 +24,9 @@ pub enum Error {
     /// The signature does not match the content and the key.
     #[error("the signature does not verify")]
     BadSignature,
+    /// The password does not open it, or it was altered; the two cannot be told apart.
+    #[error("the password is wrong, or the content is damaged")]
+    WrongPassword,
     /// The lints found reasons not to sign (RFC 5280); all of them, not only the first.
     #[error("refused: {}", join(findings))]
     Refused {

@@ -79,6 +79,11 @@ impl fmt::Display for KeyAlgorithm {
 }
 
 impl KeyInfo {
+    /// The parameter set of an SLH-DSA key (RFC 9909), for example `SLH-DSA-SHA2-128s`; none for other keys.
+    pub fn parameter_set(&self) -> Option<&'static str> {
+        oid::slh_dsa_name(&self.algorithm_oid)
+    }
+
     /// Only the algorithm of a key.
     pub(crate) fn of_spki_algorithm(spki: &SubjectPublicKeyInfoRef<'_>) -> KeyAlgorithm {
         KeyAlgorithm::of(&spki.algorithm.oid.to_string())

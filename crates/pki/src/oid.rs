@@ -38,6 +38,27 @@ pub const NTDS_REPLICATION: &str = "1.3.6.1.4.1.311.25.1";
 /// The parameter sets of SLH-DSA (RFC 9909) share this prefix and end in 20 to 31.
 const SLH_DSA: (&str, std::ops::RangeInclusive<u32>) = ("2.16.840.1.101.3.4.3.", 20..=31);
 
+const SLH_DSA_NAMES: [&str; 12] = [
+    "SLH-DSA-SHA2-128s",
+    "SLH-DSA-SHA2-128f",
+    "SLH-DSA-SHA2-192s",
+    "SLH-DSA-SHA2-192f",
+    "SLH-DSA-SHA2-256s",
+    "SLH-DSA-SHA2-256f",
+    "SLH-DSA-SHAKE-128s",
+    "SLH-DSA-SHAKE-128f",
+    "SLH-DSA-SHAKE-192s",
+    "SLH-DSA-SHAKE-192f",
+    "SLH-DSA-SHAKE-256s",
+    "SLH-DSA-SHAKE-256f",
+];
+
+/// The name of a parameter set of SLH-DSA.
+pub(crate) fn slh_dsa_name(oid: &str) -> Option<&'static str> {
+    let last: usize = oid.strip_prefix(SLH_DSA.0)?.parse().ok()?;
+    SLH_DSA_NAMES.get(last.checked_sub(20)?).copied()
+}
+
 /// Whether the identifier names one of the SLH-DSA parameter sets.
 pub(crate) fn is_slh_dsa(oid: &str) -> bool {
     oid.strip_prefix(SLH_DSA.0)

@@ -9,7 +9,7 @@ use p12_keystore::{
 };
 use zeroize::Zeroizing;
 
-use crate::pkcs7::{Element, element, read};
+use crate::ber::{Element, element, read};
 use crate::{Certificate, PrivateKey};
 
 /// Longest file that is read, in bytes.

@@ -5,9 +5,11 @@
 //! leaf and the second for its issuer, so they are written in the order given, as other products
 //! do, and read in the order they stand in.
 
-use der::asn1::AnyRef;
-use der::{Encode as _, Tag, TagNumber};
+use der::{Tag, TagNumber};
 
+use crate::ber::{
+    self, CONTEXT_0, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, element, expect, read,
+};
 use crate::{Certificate, Error, Result};
 
 /// Longest envelope that is read, in bytes.
@@ -16,15 +18,8 @@ pub const MAX_PKCS7_BYTES: usize = 16 * 1024 * 1024;
 /// Most certificates that are read from one envelope.
 pub const MAX_CERTIFICATES: usize = 10_000;
 
-/// Deepest nesting of elements without a length of their own (BER).
-const MAX_DEPTH: usize = 16;
-
 const SIGNED_DATA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
 const DATA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
-
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const SEQUENCE: u8 = 0x30;
-const CONTEXT_0: u8 = 0xa0;
 
 /// The certificates in the order given, at least one, as the DER of a ContentInfo.
 pub fn certificates_to_pkcs7_der(certificates: &[Certificate]) -> Result<Vec<u8>> {
@@ -41,25 +36,17 @@ pub fn certificates_from_pkcs7(der: &[u8]) -> Result<Vec<Vec<u8>>> {
     if der.len() > MAX_PKCS7_BYTES {
         return Err(malformed("it is too long"));
     }
-    let (content_info, _) = expect(der, SEQUENCE, "a ContentInfo")?;
-    let (content_type, rest) = expect(content_info.content, OBJECT_IDENTIFIER, "a content type")?;
-    if content_type.content != SIGNED_DATA {
-        return Err(malformed("the content is not SignedData"));
-    }
-    let (content, _) = expect(rest, CONTEXT_0, "the content")?;
-    let (signed_data, _) = expect(content.content, SEQUENCE, "the SignedData")?;
-    // Version, digest algorithms, encapsulated content; the certificates come next if at all.
-    let mut rest = signed_data.content;
-    for _ in 0..3 {
-        rest = read(rest, 0)?.1;
-    }
+    let mut parts = signed_data(der)?;
     let mut found = Vec::new();
-    if rest.first() != Some(&CONTEXT_0) {
-        return Ok(found);
+    // Version, digest algorithms, encapsulated content; the certificates come next if at all.
+    for _ in 0..3 {
+        parts.next().ok_or_else(|| malformed("it is cut short"))??;
     }
-    let mut rest = read(rest, 0)?.0.content;
-    while !rest.is_empty() {
-        let (element, after) = read(rest, 0)?;
+    let Some(certificates) = parts.optional(CONTEXT_0)? else {
+        return Ok(found);
+    };
+    for element in ber::elements(certificates.content) {
+        let element = element?;
         // Other choices are attribute certificates and the like.
         if element.tag == SEQUENCE {
             if found.len() == MAX_CERTIFICATES {
@@ -67,9 +54,34 @@ pub fn certificates_from_pkcs7(der: &[u8]) -> Result<Vec<Vec<u8>>> {
             }
             found.push(element.whole.to_vec());
         }
-        rest = after;
     }
     Ok(found)
+}
+
+/// The envelope inside an envelope, as it stands: the content itself (RFC 5652 §5.2), or PKCS#7 before it put its content into an
+/// OCTET STRING.
+pub(crate) fn encapsulated_envelope(der: &[u8]) -> Option<&[u8]> {
+    let content_info = signed_data(der).ok()?.nth(2)?.ok()?;
+    let mut parts = ber::elements(content_info.content);
+    parts.required(OBJECT_IDENTIFIER, "a content type").ok()?;
+    let (content, _) = read(parts.optional(CONTEXT_0).ok()??.content, 0).ok()?;
+    let inner = match content.tag {
+        OCTET_STRING => content.content,
+        _ => content.whole,
+    };
+    signed_data(inner).is_ok().then_some(inner)
+}
+
+/// The parts of the SignedData of a ContentInfo.
+fn signed_data(der: &[u8]) -> Result<ber::Elements<'_>> {
+    let (content_info, _) = expect(der, SEQUENCE, "a ContentInfo")?;
+    let (content_type, rest) = expect(content_info.content, OBJECT_IDENTIFIER, "a content type")?;
+    if content_type.content != SIGNED_DATA {
+        return Err(malformed("the content is not SignedData"));
+    }
+    let (content, _) = expect(rest, CONTEXT_0, "the content")?;
+    let (signed_data, _) = expect(content.content, SEQUENCE, "the SignedData")?;
+    Ok(ber::elements(signed_data.content))
 }
 
 fn assemble(certificates: &[&[u8]]) -> der::Result<Vec<u8>> {
@@ -95,92 +107,6 @@ fn assemble(certificates: &[&[u8]]) -> der::Result<Vec<u8>> {
         Tag::Sequence,
         &[&content_type, &element(context_0, &[&signed_data])?],
     )
-}
-
-/// One element whose content is the parts one after another.
-pub(crate) fn element(tag: Tag, parts: &[&[u8]]) -> der::Result<Vec<u8>> {
-    AnyRef::new(tag, &parts.concat())?.to_der()
-}
-
-/// An element of BER. `whole` has the header and, for an indefinite length, the end mark.
-pub(crate) struct Element<'a> {
-    pub(crate) tag: u8,
-    pub(crate) content: &'a [u8],
-    pub(crate) whole: &'a [u8],
-}
-
-fn expect<'a>(input: &'a [u8], tag: u8, what: &str) -> Result<(Element<'a>, &'a [u8])> {
-    if input.first() != Some(&tag) {
-        return Err(malformed(&format!("expected {what}")));
-    }
-    read(input, 0)
-}
-
-/// The first element and what follows it.
-pub(crate) fn read(input: &[u8], depth: usize) -> Result<(Element<'_>, &[u8])> {
-    let cut_short = || malformed("it is cut short");
-    let (&tag, after_tag) = input.split_first().ok_or_else(cut_short)?;
-    if tag & 0x1f == 0x1f {
-        return Err(malformed("it has a tag of several bytes"));
-    }
-    let (&first, after_first) = after_tag.split_first().ok_or_else(cut_short)?;
-    if first == 0x80 {
-        return read_indefinite(input, depth);
-    }
-    let (length, after_length) = if first < 0x80 {
-        (usize::from(first), after_first)
-    } else {
-        let octets = usize::from(first & 0x7f);
-        if octets > 4 {
-            return Err(malformed("an element is too long"));
-        }
-        let (octets, rest) = after_first.split_at_checked(octets).ok_or_else(cut_short)?;
-        (
-            octets
-                .iter()
-                .fold(0, |length, octet| length << 8 | usize::from(*octet)),
-            rest,
-        )
-    };
-    let (content, rest) = after_length
-        .split_at_checked(length)
-        .ok_or_else(cut_short)?;
-    let whole = &input[..input.len() - rest.len()];
-    Ok((
-        Element {
-            tag,
-            content,
-            whole,
-        },
-        rest,
-    ))
-}
-
-/// An element that ends with two zero bytes after its last inner element.
-fn read_indefinite(input: &[u8], depth: usize) -> Result<(Element<'_>, &[u8])> {
-    let tag = input[0];
-    if tag & 0x20 == 0 || depth == MAX_DEPTH {
-        return Err(malformed(
-            "an element has no length, or too many stand inside each other",
-        ));
-    }
-    let body = &input[2..];
-    let mut rest = body;
-    loop {
-        if let [0, 0, after @ ..] = rest {
-            let content = &body[..body.len() - rest.len()];
-            let whole = &input[..input.len() - after.len()];
-            return Ok((
-                Element {
-                    tag,
-                    content,
-                    whole,
-                },
-                after,
-            ));
-        }
-        rest = read(rest, depth + 1)?.1;
-    }
 }
 
 fn malformed(reason: &str) -> Error {

@@ -110,6 +110,16 @@ const ALGORITHMS: &[(&str, &str, Option<Scheme>)] = &[
 ];
 
 impl Algorithm {
+    pub(crate) fn of(identifier: &spki::AlgorithmIdentifierRef<'_>) -> Self {
+        let parameters = identifier
+            .parameters
+            .filter(|any| der::Tagged::tag(any) == der::Tag::Sequence);
+        Self::new(
+            &identifier.oid.to_string(),
+            parameters.map(der::asn1::AnyRef::value),
+        )
+    }
+
     /// The algorithm of an identifier; `parameters` is the content of the parameters if they are a SEQUENCE (RSASSA-PSS).
     pub(crate) fn new(identifier: &str, parameters: Option<&[u8]>) -> Self {
         if identifier == oid::RSA_PSS {

@@ -1,8 +1,6 @@
 //! From DER to the fields of a certificate. One reader for all certificates, the tolerant one: two readers that disagree would be two
 //! truths about one certificate.
 
-use std::ops::Range;
-
 use der::Decode;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension, X509Extension};
@@ -10,6 +8,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::AlgorithmIdentifier;
 
 use super::Content;
+use crate::ber;
 use crate::distinguished_name::DistinguishedName;
 use crate::error::{Error, Result};
 use crate::key_info::KeyInfo;
@@ -28,6 +27,8 @@ pub(super) struct Extensions {
     pub(super) path_length: Option<u32>,
     pub(super) authority_key_id: Option<Vec<u8>>,
     pub(super) subject_key_id: Option<Vec<u8>>,
+    /// Dotted identifiers of those that are known and do not have the form they should have.
+    pub(super) not_understood: Vec<String>,
 }
 
 pub(super) fn parse(der: &[u8]) -> Result<Content> {
@@ -44,13 +45,16 @@ pub(super) fn parse(der: &[u8]) -> Result<Content> {
     let subject_name = DistinguishedName::from_parsed(&to_be_signed.subject);
     let issuer_name = DistinguishedName::from_parsed(&to_be_signed.issuer);
     let part = |part: &[u8]| {
-        range_within(der, part).ok_or_else(|| Error::malformed("certificate", "its parts overlap"))
+        ber::range_within(der, part)
+            .ok_or_else(|| Error::malformed("certificate", "its parts overlap"))
     };
     Ok(Content {
         to_be_signed: part(to_be_signed.as_ref())?,
         subject_der: part(to_be_signed.subject.as_raw())?,
         issuer_der: part(to_be_signed.issuer.as_raw())?,
         spki_der: part(spki)?,
+        serial: part(to_be_signed.raw_serial())?,
+        times_are_read: true,
         signature: certificate.signature_value.data.to_vec(),
         signature_algorithm: algorithm(&certificate.signature_algorithm),
         serial_hex: serial_hex(to_be_signed.raw_serial()),
@@ -84,14 +88,7 @@ pub(crate) fn algorithm(identifier: &AlgorithmIdentifier<'_>) -> signature::Algo
     signature::Algorithm::new(&identifier.algorithm.to_id_string(), parameters)
 }
 
-/// Where a slice lies inside the slice it was cut from.
-fn range_within(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
-    let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
-    let end = start.checked_add(part.len())?;
-    (end <= whole.len()).then_some(start..end)
-}
-
-fn serial_hex(octets: &[u8]) -> String {
+pub(super) fn serial_hex(octets: &[u8]) -> String {
     let start = octets
         .iter()
         .position(|octet| *octet != 0)
@@ -108,7 +105,7 @@ impl Extensions {
         known
     }
 
-    fn take(&mut self, extension: &X509Extension<'_>) {
+    pub(super) fn take(&mut self, extension: &X509Extension<'_>) {
         match extension.parsed_extension() {
             ParsedExtension::KeyUsage(usage) => self.key_usage = key_usage_mask(usage.flags),
             ParsedExtension::ExtendedKeyUsage(_) => {
@@ -155,6 +152,9 @@ impl Extensions {
             }
             ParsedExtension::SubjectKeyIdentifier(identifier) => {
                 self.subject_key_id = Some(identifier.0.to_vec());
+            }
+            ParsedExtension::ParseError { .. } => {
+                self.not_understood.push(extension.oid.to_id_string());
             }
             _ => {}
         }

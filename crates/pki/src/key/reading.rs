@@ -67,12 +67,17 @@ impl PrivateKey {
             return Err(Error::malformed("private key", "it is encrypted"));
         }
         let der = Zeroizing::new(std::mem::take(&mut block.der));
-        match block.label.as_str() {
-            "PRIVATE KEY" => Self::from_pkcs8_der(&der),
-            "RSA PRIVATE KEY" => Self::from_wrapped(oid::RSA, AnyRef::NULL, &der),
+        Self::from_labelled(&block.label, &der)
+    }
+
+    /// Reads an unencrypted key of the form that a PEM label names.
+    pub(crate) fn from_labelled(label: &str, der: &[u8]) -> Result<Self> {
+        match label {
+            "PRIVATE KEY" => Self::from_pkcs8_der(der),
+            "RSA PRIVATE KEY" => Self::from_wrapped(oid::RSA, AnyRef::NULL, der),
             "EC PRIVATE KEY" => {
-                let curve = sec1_curve(&der)?;
-                Self::from_wrapped(oid::EC, AnyRef::from(&curve), &der)
+                let curve = sec1_curve(der)?;
+                Self::from_wrapped(oid::EC, AnyRef::from(&curve), der)
             }
             label => Err(Error::UnsupportedAlgorithm(format!("PEM block {label}"))),
         }

@@ -5,7 +5,7 @@ use pki::{Certificate, KeyAlgorithm, SubjectAlternativeName, build_chain};
 use crate::support::*;
 
 /// A self-signed certificate of OpenSSL, with further arguments and lines for the configuration.
-fn foreign(test: &str, arguments: &[&str], configuration: &str) -> Certificate {
+pub(crate) fn foreign(test: &str, arguments: &[&str], configuration: &str) -> Certificate {
     let files = directory(test);
     let configuration = write(
         &files,
