@@ -84,18 +84,25 @@ pub enum Caller {
 }
 
 /// A person or machine that signed in.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Identity {
     /// The local account, where it is one.
     pub account_id: Option<i64>,
     /// Its password has to be changed before anything else is allowed.
     pub must_change_password: bool,
-    /// The name, as history and audit show it.
+    /// The name, as history and audit show it: a local account's is its own, another's is `scheme\name`, and no account is called
+    /// so.
     pub name: String,
     /// The authentication scheme of the provider that vouches for it.
     pub provider: String,
+    /// Who it is at the provider: names may be shared and change, this does not.
+    pub subject: String,
     /// The session, where a browser asks.
     pub session_id: Option<uuid::Uuid>,
+    /// Its claims.
+    pub claim_ids: Vec<i64>,
+    /// The generation of security that its grants are of.
+    pub generation: i64,
     /// What the roles of its claims allow.
     pub grants: Arc<Grants>,
 }
@@ -127,6 +134,14 @@ impl Cx {
         }
     }
 
+    /// The same request, with what its caller is granted now.
+    pub(crate) fn granted_anew(&self, identity: Identity) -> Self {
+        Self {
+            caller: Caller::Identity(Arc::new(identity)),
+            ..self.clone()
+        }
+    }
+
     /// The same, keeping how decisions come about.
     pub(crate) fn explained(self, recorder: Option<Arc<Recorder>>) -> Self {
         Self { recorder, ..self }
@@ -149,19 +164,16 @@ impl Cx {
         }
     }
 
-    /// The context of a request by somebody who is about to sign in or out. May do nothing.
+    /// The context of a request by somebody who is not let in yet: about to sign in or out, or refused. May do nothing.
     pub(crate) fn at_the_door(
         app: Arc<App>,
+        who: &str,
         correlation_id: Uuid,
         address: Option<IpAddr>,
     ) -> Self {
         let nobody = Identity {
-            account_id: None,
-            must_change_password: false,
-            name: "sign-in".to_owned(),
-            provider: String::new(),
-            session_id: None,
-            grants: Arc::default(),
+            name: who.to_owned(),
+            ..Identity::default()
         };
         Self::new(
             app,
@@ -230,19 +242,19 @@ impl Cx {
         }
     }
 
-    /// Whether the caller holds the role with this id.
-    pub fn holds_role(&self, role_id: i64) -> bool {
+    /// Whether the caller holds the role with this id, and it is enabled.
+    pub(crate) fn holds_role(&self, role_id: i64) -> bool {
         match &self.caller {
             Caller::Identity(identity) => identity
                 .grants
                 .roles()
                 .iter()
-                .any(|role| role.id == role_id),
+                .any(|role| role.id == role_id && role.enabled),
             Caller::System(_) => true,
         }
     }
 
-    /// Whether the caller holds a role with this name, without regard to case.
+    /// Whether the caller holds an enabled role with this name, without regard to case.
     pub fn holds_role_named(&self, name: &str) -> bool {
         match &self.caller {
             Caller::Identity(identity) => {
@@ -251,7 +263,7 @@ impl Cx {
                     .grants
                     .roles()
                     .iter()
-                    .any(|role| db::fold(&role.name) == wanted);
+                    .any(|role| role.enabled && db::fold(&role.name) == wanted);
                 if let Some(recorder) = self.recorder() {
                     recorder.role(name, held);
                 }

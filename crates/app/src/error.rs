@@ -176,6 +176,7 @@ pub struct Error {
     message: String,
     failed: Vec<String>,
     retry_after: Option<u64>,
+    tried: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -212,7 +213,16 @@ impl Error {
             message: message.into(),
             failed: Vec::new(),
             retry_after: None,
+            tried: None,
             source: None,
+        }
+    }
+
+    /// The same, about somebody who was not let in, for the record.
+    pub(crate) fn tried(self, who: &str) -> Self {
+        Self {
+            tried: Some(who.to_owned()),
+            ..self
         }
     }
 
@@ -277,6 +287,11 @@ impl Error {
     /// The reasons of the parts.
     pub fn failed(&self) -> &[String] {
         &self.failed
+    }
+
+    /// Who was not let in, as far as known.
+    pub(crate) fn who_tried(&self) -> Option<&str> {
+        self.tried.as_deref()
     }
 
     /// Seconds after which another try makes sense, where that is known.

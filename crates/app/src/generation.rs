@@ -13,7 +13,7 @@ use crate::error::Error;
 /// What has a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Generation {
-    /// Roles, what they grant and who holds them, claims, permission sets, identity providers.
+    /// Roles, what they grant and who holds them, claims, permission sets, identity providers, the keys of our tokens.
     Security,
     /// Which certificate stores there are, their machines and their containers.
     CertificateStores,

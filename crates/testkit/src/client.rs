@@ -40,6 +40,17 @@ impl Client {
         }
     }
 
+    /// Somebody who does not sign in, at the same server.
+    pub fn anonymous(&self) -> Self {
+        Self::new(Arc::clone(&self.app), self.database, None)
+    }
+
+    /// Somebody who sends this name and this password to the same server.
+    pub fn signed_in(&self, name: &str, password: &str) -> Self {
+        let credentials = Some((name.to_owned(), password.to_owned()));
+        Self::new(Arc::clone(&self.app), self.database, credentials)
+    }
+
     /// The name it signs in with; empty for nobody.
     pub fn name(&self) -> &str {
         self.credentials.as_ref().map_or("", |(name, _)| name)

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderValue, Method};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use db::tables::audit_sign_ins::{ActiveModel, Column, Entity};
@@ -79,7 +79,7 @@ pub(crate) async fn signed_in(
     correlation_id: Uuid,
 ) {
     let hour = app.clock.now().div_euclid(HOUR_MS);
-    let credential = format!("{}: {}", identity.provider, identity.name);
+    let credential = format!("{}: {}", identity.provider, identity.subject);
     let place = address.map_or_else(String::new, |address| address.to_string());
     let sign_in = (credential, place);
     let access = &app.audit.access;
@@ -140,9 +140,8 @@ async fn first_of_the_hour(
     .await
 }
 
-/// Whom the headers name without proof; none when they name nobody, as in the first call of those who wait for a challenge.
-pub(crate) fn tried(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::AUTHORIZATION)?;
+/// Whom the header `Authorization` names without proof.
+pub(crate) fn tried(value: &HeaderValue) -> String {
     let named = value.to_str().ok().and_then(|text| {
         let (scheme, rest) = text.trim().split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("basic") {
@@ -153,7 +152,7 @@ pub(crate) fn tried(headers: &HeaderMap) -> Option<String> {
         let (name, _) = text.split_once(':')?;
         Some(shortened(name))
     });
-    Some(named.unwrap_or_else(|| "an unreadable credential".into()))
+    named.unwrap_or_else(|| "an unreadable credential".into())
 }
 
 /// Records a sign-in that failed. `tried` is what the caller claimed to be.
@@ -171,6 +170,7 @@ pub(crate) async fn sign_in_failed(
         address,
     );
     let message = format!("Sign-in failed: {}", shortened(reason.message()));
+    let tried = shortened(&tried);
     let entry = Entry::new(Operation::SignInFailed, Category::Access, tried, message);
     beside(&cx, entry.level(Level::Warning)).await;
 }
@@ -223,20 +223,15 @@ mod tests {
 
     #[test]
     fn what_a_caller_claims_to_be() {
-        let of = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
-            tried(&headers)
-        };
-        assert_eq!(tried(&HeaderMap::new()), None);
-        assert_eq!(of("Basic YWxpY2U6c2VjcmV0").as_deref(), Some("alice"));
-        assert_eq!(of("Bearer abc.def").as_deref(), Some("a Bearer token"));
-        assert_eq!(of("Basic !").as_deref(), Some("an unreadable credential"));
-        assert_eq!(of("x").as_deref(), Some("an unreadable credential"));
+        let of = |value: &str| tried(&value.parse().unwrap());
+        assert_eq!(of("Basic YWxpY2U6c2VjcmV0"), "alice");
+        assert_eq!(of("Bearer abc.def"), "a Bearer token");
+        assert_eq!(of("Basic !"), "an unreadable credential");
+        assert_eq!(of("x"), "an unreadable credential");
         let long = format!(
             "Basic {}",
             STANDARD.encode(format!("{}\u{0}:x", "a".repeat(1_000)))
         );
-        assert_eq!(of(&long).map(|name| name.len()), Some(TEXT_MAX));
+        assert_eq!(of(&long).len(), TEXT_MAX);
     }
 }

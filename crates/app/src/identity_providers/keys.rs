@@ -10,6 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::parameters::is_secure;
@@ -22,6 +23,8 @@ const FRESH_MS: i64 = 60 * 60 * 1000;
 const STALE_MS: i64 = 24 * 60 * 60 * 1000;
 /// Between two requests to a provider lies at least this.
 const BETWEEN_FETCHES_MS: i64 = 30 * 1000;
+/// Browsers at most whose sign-in waits for one provider. Each waits as long as a connection may take.
+const EXCHANGES_MAX: usize = 16;
 /// Octets of a document at most.
 const DOCUMENT_MAX: usize = 256 * 1024;
 /// Keys of a provider at most.
@@ -148,12 +151,12 @@ impl Seen {
     }
 }
 
-#[derive(Default)]
 struct Entry {
     /// The addresses that were asked: others are another matter.
     source: String,
     seen: RwLock<Arc<Seen>>,
     fetching: tokio::sync::Mutex<()>,
+    exchanges: Arc<Semaphore>,
 }
 
 /// What is known of each provider.
@@ -175,7 +178,9 @@ impl KeyCache {
         }
         let entry = Arc::new(Entry {
             source,
-            ..Entry::default()
+            seen: RwLock::default(),
+            fetching: tokio::sync::Mutex::default(),
+            exchanges: Arc::new(Semaphore::new(EXCHANGES_MAX)),
         });
         entries.insert(provider.id, Arc::clone(&entry));
         entry
@@ -186,6 +191,18 @@ impl Entry {
     fn seen(&self) -> Arc<Seen> {
         Arc::clone(&self.seen.read().unwrap_or_else(PoisonError::into_inner))
     }
+
+    fn set(&self, seen: Seen) -> Arc<Seen> {
+        let seen = Arc::new(seen);
+        *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&seen);
+        seen
+    }
+}
+
+/// A place among the browsers whose sign-in waits for this provider; none when there are too many.
+pub(crate) fn turn(app: &App, provider: &Provider) -> Option<OwnedSemaphorePermit> {
+    let entry = app.provider_keys.entry(provider);
+    Arc::clone(&entry.exchanges).try_acquire_owned().ok()
 }
 
 /// The key that a token with this header has to be verified with.
@@ -199,8 +216,10 @@ pub(crate) async fn key(
     algorithm: Algorithm,
 ) -> Result<Key, String> {
     let entry = app.provider_keys.entry(provider);
-    let seen = entry.seen();
-    if seen.younger_than(FRESH_MS, app.clock.now())
+    let (seen, now) = (entry.seen(), app.clock.now());
+    // While somebody else asks, or has asked a moment ago, an old key does: a provider that hangs keeps nobody waiting.
+    let asked = seen.younger_than(STALE_MS, now) && !seen.may_fetch(now);
+    if (asked || seen.younger_than(FRESH_MS, now))
         && let Some(key) = seen.key(id, algorithm)
     {
         return Ok(key.clone());
@@ -221,8 +240,9 @@ pub(crate) async fn key(
 /// What is known of a provider, asked for where that is due.
 pub(crate) async fn seen(app: &App, provider: &Provider) -> Arc<Seen> {
     let entry = app.provider_keys.entry(provider);
-    let seen = entry.seen();
-    if seen.trouble.is_none() && seen.younger_than(FRESH_MS, app.clock.now()) {
+    let (seen, now) = (entry.seen(), app.clock.now());
+    let fresh = seen.trouble.is_none() && seen.younger_than(FRESH_MS, now);
+    if fresh || seen.read_at.is_some() && !seen.may_fetch(now) {
         return seen;
     }
     refresh(app, provider, &entry, &seen).await
@@ -237,9 +257,15 @@ async fn refresh(app: &App, provider: &Provider, entry: &Entry, before: &Seen) -
     if seen.tried_at != before.tried_at || !seen.may_fetch(now) {
         return seen;
     }
+    // Before it is asked: whoever gives up waiting, or is cut off, leaves that behind.
+    entry.set(Seen {
+        tried_at: Some(now),
+        ..Seen::clone(&seen)
+    });
     let next = match fetch(app, provider).await {
         Ok((discovery, keys)) => Seen {
-            discovery,
+            // Where the keys came without it, the document that was seen before still tells the addresses.
+            discovery: discovery.or_else(|| seen.discovery.clone()),
             keys,
             read_at: Some(now),
             tried_at: Some(now),
@@ -258,9 +284,7 @@ async fn refresh(app: &App, provider: &Provider, entry: &Entry, before: &Seen) -
             }
         }
     };
-    let next = Arc::new(next);
-    *entry.seen.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
-    next
+    entry.set(next)
 }
 
 async fn fetch(app: &App, provider: &Provider) -> Result<(Option<Discovery>, Vec<Key>), String> {

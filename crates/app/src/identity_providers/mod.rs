@@ -11,7 +11,7 @@ mod write;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use keys::{Discovery, KeyCache, key, seen};
+pub(crate) use keys::{Discovery, KeyCache, key, seen, turn};
 pub(crate) use parameters::is_secure;
 pub(crate) use provider::{Provider, ProviderCache, all, by_id};
 

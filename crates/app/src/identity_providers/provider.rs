@@ -75,11 +75,12 @@ impl Provider {
         self.text_or("ClientId", "")
     }
 
-    /// Whom access tokens have to be for, one of these: what is configured, otherwise this server's client id.
+    /// Whom access tokens have to be for, one of these. Where none is configured no access token counts: this server's client
+    /// id would do for its ID tokens as well, which browsers hand around.
     pub(crate) fn audiences(&self) -> Vec<&str> {
         let configured = self.text("Audience").or_else(|| self.text("Auth0ApiUrl"));
         configured
-            .unwrap_or_else(|| self.client_id())
+            .unwrap_or_default()
             .split([' ', ','])
             .filter(|audience| !audience.is_empty())
             .collect()

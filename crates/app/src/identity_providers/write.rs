@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use db::tables::identity_providers::{ActiveModel, Column, Entity, Model};
-use db::tables::permission_sets;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter};
+use db::tables::{claims, permission_sets};
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -16,14 +16,14 @@ use crate::cx::Cx;
 use crate::error::Error;
 use crate::sealing::IDENTITY_PROVIDER_SECRET;
 use crate::security::claims::LOCAL_PROVIDER;
-use crate::security::{self, Permission, permission_sets::GLOBAL};
+use crate::security::{Permission, administration, permission_sets::GLOBAL};
 use crate::web::{Body, Json, PathId};
 
 /// Characters of a name at most, as the contract has it.
 const NAME_MAX: usize = 512;
 
 /// Enters an identity provider. It is enabled from the start.
-#[utoipa::path(post, path = "/IdentityProviders", tag = "IdentityProvider", request_body = CreateRequest, responses((status = 200, description = "The provider", body = ProviderResponse)), extensions(("x-permissions" = json!(["/identity_providers/modify/"]))))]
+#[utoipa::path(post, path = "/IdentityProviders", tag = "IdentityProvider", request_body = CreateRequest, responses((status = 200, description = "The provider", body = ProviderResponse)), extensions(("x-permissions" = json!(["/identity_providers/modify/", "/security/modify/"]))))]
 pub(super) async fn create(
     cx: Cx,
     Body(request): Body<CreateRequest>,
@@ -33,7 +33,7 @@ pub(super) async fn create(
 }
 
 /// Changes an identity provider. Its scheme and its type stay.
-#[utoipa::path(put, path = "/IdentityProviders/{id}", tag = "IdentityProvider", params(("id" = Uuid, Path, description = "Its id")), request_body = UpdateRequest, responses((status = 200, description = "The provider", body = ProviderResponse)), extensions(("x-permissions" = json!(["/identity_providers/modify/"]))))]
+#[utoipa::path(put, path = "/IdentityProviders/{id}", tag = "IdentityProvider", params(("id" = Uuid, Path, description = "Its id")), request_body = UpdateRequest, responses((status = 200, description = "The provider", body = ProviderResponse)), extensions(("x-permissions" = json!(["/identity_providers/modify/", "/security/modify/"]))))]
 pub(super) async fn update(
     cx: Cx,
     PathId(id): PathId<Uuid>,
@@ -43,8 +43,22 @@ pub(super) async fn update(
     response(row).map(Json)
 }
 
-async fn create_provider(cx: &Cx, request: CreateRequest) -> Result<Model, Error> {
+/// Who vouches for everybody is a matter of security: it takes what changes of roles take.
+fn authorize(cx: &Cx) -> Result<(), Error> {
     cx.authorize(Permission::IdentityProvidersModify)?;
+    cx.authorize_administration()
+}
+
+/// Refuses to let in whoever holds roles by claims of this scheme, when they hold more than the caller: who says what a provider's
+/// tokens mean can be any of them.
+async fn check_holders(tx: &db::Tx, cx: &Cx, row: &Model) -> Result<(), Error> {
+    let of_scheme = claims::Column::ProviderFold.eq(&row.authentication_scheme_fold);
+    cx.authorize_letting_in(tx, Condition::all().add(of_scheme))
+        .await
+}
+
+async fn create_provider(cx: &Cx, request: CreateRequest) -> Result<Model, Error> {
+    authorize(cx)?;
     let scheme = name("AuthenticationScheme", request.authentication_scheme)?;
     check_scheme(&scheme)?;
     let display_name = name("DisplayName", request.display_name)?;
@@ -73,14 +87,16 @@ async fn create_provider(cx: &Cx, request: CreateRequest) -> Result<Model, Error
     let db = cx.db().clone();
     db.write("identity_providers.create", move |tx| {
         Box::pin(async move {
+            let (_, cx) = administration::begin(tx, &cx).await?;
+            authorize(&cx)?;
             names_are_free(tx, &row).await?;
             set_exists(tx, row.permission_set_id).await?;
+            check_holders(tx, &cx, &row).await?;
             let active: ActiveModel = row.clone().into();
             Entity::insert(active).exec_without_returning(tx).await?;
             let message = format!("Identity provider {} was created.", row.display_name);
             let entry = entry(Operation::Created, &row, message).after(audited(&row)?);
             audit::record(tx, &cx, entry).await?;
-            security::changed(tx).await?;
             Ok::<_, Error>(row)
         })
     })
@@ -88,7 +104,7 @@ async fn create_provider(cx: &Cx, request: CreateRequest) -> Result<Model, Error
 }
 
 async fn update_provider(cx: &Cx, id: Uuid, request: UpdateRequest) -> Result<Model, Error> {
-    cx.authorize(Permission::IdentityProvidersModify)?;
+    authorize(cx)?;
     let before = Entity::find_by_id(id).one(cx.db().read()).await?;
     let before = before.ok_or_else(|| Error::not_found("identity provider", id))?;
     let scheme = name("AuthenticationScheme", request.authentication_scheme)?;
@@ -123,6 +139,8 @@ async fn update_provider(cx: &Cx, id: Uuid, request: UpdateRequest) -> Result<Mo
     let db = cx.db().clone();
     db.write("identity_providers.update", move |tx| {
         Box::pin(async move {
+            let (_, cx) = administration::begin(tx, &cx).await?;
+            authorize(&cx)?;
             let unchanged = Entity::find_by_id(id).one(tx).await?.as_ref() == Some(&before);
             if !unchanged {
                 return Err(Error::conflict(
@@ -131,6 +149,10 @@ async fn update_provider(cx: &Cx, id: Uuid, request: UpdateRequest) -> Result<Mo
             }
             names_are_free(tx, &row).await?;
             set_exists(tx, row.permission_set_id).await?;
+            let opened = row.authentication_enabled && !before.authentication_enabled;
+            if opened || row.parameters != before.parameters {
+                check_holders(tx, &cx, &row).await?;
+            }
             let active: ActiveModel = row.clone().into();
             active.reset_all().update(tx).await?;
             let message = format!("Identity provider {} was changed.", row.display_name);
@@ -138,7 +160,6 @@ async fn update_provider(cx: &Cx, id: Uuid, request: UpdateRequest) -> Result<Mo
                 .before(audited(&before)?)
                 .after(audited(&row)?);
             audit::record(tx, &cx, entry).await?;
-            security::changed(tx).await?;
             Ok::<_, Error>(row)
         })
     })

@@ -1,16 +1,26 @@
 //! The rules of every change of roles, claims, permission sets and accounts: who may make one, what nobody can give, and what
 //! always remains.
 
-use db::tables::{accounts, role_claims, role_permissions, roles};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use db::tables::{
+    accounts, certificates, claims, identity_providers, role_claims, role_permissions, roles,
+    templates,
+};
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+};
 
 use super::decide::{Grants, Target};
 use super::permission_sets::GLOBAL;
 use super::permissions::{Grant, Permission};
 use super::sign_in::changed;
-use crate::cx::{Caller, Cx};
-use crate::error::Error;
+use super::{population, role_grants};
+use crate::cx::{Caller, Cx, Identity};
+use crate::error::{Error, Kind};
+use crate::generation::Generation;
 
 impl Cx {
     /// Refuses callers who may not change roles, claims, permission sets and accounts: that takes `/security/modify/` by a role
@@ -60,6 +70,115 @@ impl Cx {
             missing.join(", ")
         )))
     }
+
+    fn holds_everything(&self) -> bool {
+        self.authorize_giving(&[Grant::system("/")]).is_ok()
+    }
+
+    /// Refuses a name that a template lists among its allowed requesters, to who does not hold everything: whoever holds the role
+    /// of that name can enroll.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) async fn authorize_role_name(
+        &self,
+        connection: &impl ConnectionTrait,
+        name: &str,
+    ) -> Result<(), Error> {
+        if self.holds_everything() || !requesters(connection).await?.contains(&db::fold(name)) {
+            return Ok(());
+        }
+        Err(Error::forbidden(format!(
+            "User {} cannot give what it does not hold itself: templates let holders of the security role {name:?} enroll.",
+            self.caller_name()
+        )))
+    }
+
+    /// Refuses to let somebody hold roles that the caller does not hold and that come with more than their permissions:
+    /// certificates that they own, templates that let them enroll.
+    ///
+    /// # Errors
+    /// 403 naming one.
+    pub(crate) async fn authorize_joining(
+        &self,
+        connection: &impl ConnectionTrait,
+        role_ids: &[i64],
+    ) -> Result<(), Error> {
+        let foreign = role_ids.iter().copied().filter(|id| !self.holds_role(*id));
+        let foreign: Vec<i64> = foreign.collect();
+        if foreign.is_empty() || self.holds_everything() {
+            return Ok(());
+        }
+        let requesters = requesters(connection).await?;
+        let found = roles::Entity::find()
+            .filter(roles::Column::Id.is_in(foreign))
+            .all(connection)
+            .await?;
+        for role in found {
+            let owned = certificates::Entity::find()
+                .filter(certificates::Column::OwnerRoleId.eq(role.id))
+                .one(connection);
+            let what = if requesters.contains(&role.name_fold) {
+                "lets its holders enroll with templates"
+            } else if owned.await?.is_some() {
+                "owns certificates"
+            } else {
+                continue;
+            };
+            return Err(Error::forbidden(format!(
+                "User {} cannot give what it does not hold itself: the security role {:?}, which {what}.",
+                self.caller_name(),
+                role.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// Refuses to open a door to whoever these claims stand for, when they hold what the caller does not.
+    ///
+    /// # Errors
+    /// 403 naming it.
+    pub(crate) async fn authorize_letting_in(
+        &self,
+        connection: &impl ConnectionTrait,
+        which: Condition,
+    ) -> Result<(), Error> {
+        let claims = Query::select()
+            .column(claims::Column::Id)
+            .from(claims::Entity)
+            .cond_where(which)
+            .to_owned();
+        let held: Vec<i64> = role_claims::Entity::find()
+            .select_only()
+            .column(role_claims::Column::RoleId)
+            .distinct()
+            .filter(role_claims::Column::ClaimId.in_subquery(claims))
+            .into_tuple()
+            .all(connection)
+            .await?;
+        let granted = role_grants::of_roles(connection, &held).await?;
+        let mut granted: Vec<Grant> = granted.into_values().flatten().collect();
+        granted.sort();
+        granted.dedup();
+        self.authorize_giving(&granted)?;
+        self.authorize_joining(connection, &held).await
+    }
+}
+
+/// The names, folded, of the roles whose holders some template lets enroll.
+async fn requesters(connection: &impl ConnectionTrait) -> Result<HashSet<String>, Error> {
+    let lists: Vec<String> = templates::Entity::find()
+        .select_only()
+        .column(templates::Column::AllowedRequesters)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let mut names = HashSet::new();
+    for list in lists {
+        let list: Vec<String> = serde_json::from_str(&list)?;
+        names.extend(list.iter().map(|name| db::fold(name)));
+    }
+    Ok(names)
 }
 
 /// Proof that a change of security has begun, and how many administrators there were then.
@@ -69,15 +188,52 @@ pub(crate) struct Begun {
 }
 
 /// Begins a change of security. The first thing in its transaction: it moves the generation of what is granted, and thereby
-/// waits for every other such change, so that no two of them can each leave the other's last administrator.
+/// waits for every other such change, so that no two of them can each leave the other's last administrator. Answers the context
+/// to go on with: the caller may have lost something while the request waited, and what counts is what is granted now.
 ///
 /// # Errors
-/// Those of the database.
-pub(crate) async fn begin(tx: &db::Tx) -> Result<Begun, Error> {
+/// 401 and 403 for a caller who may not any more; those of the database.
+pub(crate) async fn begin(tx: &db::Tx, cx: &Cx) -> Result<(Begun, Cx), Error> {
     changed(tx).await?;
-    Ok(Begun {
-        administrators: administrators(tx).await?,
-    })
+    let cx = match cx.caller() {
+        Caller::Identity(identity) => as_of_now(tx, cx, identity).await?,
+        Caller::System(_) => cx.clone(),
+    };
+    let administrators = administrators(tx).await?;
+    Ok((Begun { administrators }, cx))
+}
+
+async fn as_of_now(tx: &db::Tx, cx: &Cx, identity: &Identity) -> Result<Cx, Error> {
+    let generation = Generation::Security.now(tx).await?;
+    // The one move between is this transaction's own.
+    if generation == identity.generation + 1 {
+        return Ok(cx.clone());
+    }
+    let known = match identity.account_id {
+        Some(id) => {
+            let account = accounts::Entity::find_by_id(id).one(tx).await?;
+            account.is_some_and(|account| !account.disabled)
+        }
+        None => {
+            let scheme = db::fold(&identity.provider);
+            let provider = identity_providers::Entity::find()
+                .filter(identity_providers::Column::AuthenticationSchemeFold.eq(scheme))
+                .one(tx)
+                .await?;
+            provider.is_some_and(|provider| provider.authentication_enabled)
+        }
+    };
+    if !known {
+        let message = format!("User {} cannot sign in any more.", identity.name);
+        return Err(Error::new(Kind::Unauthenticated, message));
+    }
+    let cx = cx.granted_anew(Identity {
+        grants: Arc::new(population::of_claims(tx, &identity.claim_ids).await?),
+        generation,
+        ..identity.clone()
+    });
+    cx.authorize_administration()?;
+    Ok(cx)
 }
 
 impl Begun {
@@ -88,14 +244,15 @@ impl Begun {
     pub(crate) async fn administrators_remain(&self, tx: &db::Tx) -> Result<(), Error> {
         if self.administrators != 0 && administrators(tx).await? == 0 {
             return Err(Error::bad_request(
-                "This would leave no administrator: an enabled local account has to hold an enabled role that grants /.",
+                "This would leave no administrator: an enabled local account has to hold an enabled role of the permission set Global that grants /.",
             ));
         }
         Ok(())
     }
 }
 
-/// Enabled local accounts that hold an enabled role with everything. Claims of other providers do not count: whether anybody
+/// Enabled local accounts that hold an enabled role with everything, in the set Global: from another set nobody changes security.
+/// Claims of other providers do not count: whether anybody
 /// can still sign in with one is not ours to know.
 async fn administrators(tx: &db::Tx) -> Result<u64, Error> {
     let everything = Query::select()
@@ -108,6 +265,7 @@ async fn administrators(tx: &db::Tx) -> Result<u64, Error> {
         .column(roles::Column::Id)
         .from(roles::Entity)
         .and_where(roles::Column::Enabled.eq(true))
+        .and_where(roles::Column::PermissionSetId.eq(GLOBAL))
         .and_where(roles::Column::Id.in_subquery(everything))
         .to_owned();
     let claims = Query::select()

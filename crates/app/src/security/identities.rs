@@ -241,7 +241,7 @@ async fn create_identity(cx: &Cx, name: &str) -> Result<IdentityOutput, Error> {
     let db = cx.db().clone();
     let row = db.write("identities.create", move |tx| {
         Box::pin(async move {
-            administration::begin(tx).await?;
+            let (_, context) = administration::begin(tx, &context).await?;
             match by_name(tx, &name, &[]).await? {
                 Named::One(id) => {
                     let known = claims::Entity::find_by_id(id).one(tx).await?;
@@ -274,7 +274,7 @@ async fn delete_identity(cx: &Cx, id: i64) -> Result<(), Error> {
     let db = cx.db().clone();
     db.write("identities.delete", move |tx| {
         Box::pin(async move {
-            let begun = administration::begin(tx).await?;
+            let (begun, cx) = administration::begin(tx, &cx).await?;
             let row = claims::Entity::find_by_id(id).one(tx).await?;
             let row = row.ok_or_else(|| Error::not_found("security identity", id))?;
             let account = accounts::Entity::find()

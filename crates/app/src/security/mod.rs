@@ -1,7 +1,7 @@
 //! Who may do what: the table of permissions, the decision, sign-in, accounts, claims, roles and permission sets.
 
 pub mod accounts;
-mod administration;
+pub(crate) mod administration;
 pub mod claims;
 mod collection_audit;
 mod decide;
@@ -77,7 +77,8 @@ pub(crate) fn check_password_change(identity: &Identity, path: &str) -> Result<(
             "User {} has to change the password first: POST {}.",
             identity.name,
             accounts::OWN_PASSWORD
-        )));
+        ))
+        .tried(&identity.name));
     }
     Ok(())
 }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use db::tables::{permission_set_permissions, role_permissions, roles};
+use db::tables::{role_permissions, roles};
 use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
 
+use super::permission_sets::check_inside;
 use super::permissions::{Entry, Grant, Per, TABLE};
-use super::role_grants::stored;
-use super::{changed, role_by_id};
+use super::{administration, changed, role_by_id, role_grants};
 use crate::cx::Cx;
 use crate::error::Error;
 
@@ -101,6 +101,7 @@ pub(crate) async fn set(
     id: i64,
     wanted: Vec<(i64, Vec<String>)>,
 ) -> Result<Option<(Value, Value)>, Error> {
+    let (_, cx) = administration::begin(tx, cx).await?;
     let before = of_object(tx, per, id).await?;
     for (role_id, names) in wanted {
         let role = role_by_id(tx, role_id).await?.ok_or_else(|| {
@@ -126,7 +127,7 @@ pub(crate) async fn set(
                 object_id: Some(id),
             });
         }
-        check(tx, cx, &role, &grants).await?;
+        check(tx, &cx, &role, grants.iter().cloned().collect()).await?;
         role_permissions::Entity::delete_many()
             .filter(role_permissions::Column::RoleId.eq(role_id))
             .filter(role_permissions::Column::ObjectId.eq(id))
@@ -141,26 +142,12 @@ pub(crate) async fn set(
     if after == before {
         return Ok(None);
     }
-    changed(tx).await?;
     Ok(Some((shown(&before), shown(&after))))
 }
 
 /// A role can only grant what its permission set has, and nobody gives what he does not hold.
-async fn check(
-    tx: &db::Tx,
-    cx: &Cx,
-    role: &roles::Model,
-    grants: &BTreeSet<Grant>,
-) -> Result<(), Error> {
-    let set = permission_set_permissions::Entity::find()
-        .filter(permission_set_permissions::Column::PermissionSetId.eq(role.permission_set_id))
-        .all(tx)
-        .await?;
-    let set: Vec<Grant> = set
-        .into_iter()
-        .map(|row| stored(row.permission, row.object_id))
-        .collect();
-    let mut held = super::role_grants::of_roles(tx, &[role.id]).await?;
+async fn check(tx: &db::Tx, cx: &Cx, role: &roles::Model, grants: Vec<Grant>) -> Result<(), Error> {
+    let mut held = role_grants::of_roles(tx, &[role.id]).await?;
     let held = held.remove(&role.id).unwrap_or_default();
     let added: Vec<Grant> = grants
         .iter()
@@ -168,15 +155,7 @@ async fn check(
         .cloned()
         .collect();
     cx.authorize_giving(&added)?;
-    for grant in grants {
-        if !set.iter().any(|inside| inside.covers(grant)) {
-            return Err(Error::bad_request(format!(
-                "Permissions: {grant} is not in the permission set of the security role {:?}.",
-                role.name
-            )));
-        }
-    }
-    Ok(())
+    check_inside(tx, role.permission_set_id, &grants).await
 }
 
 /// Gives every role on another object what it has on this one. Answers the names of the roles.

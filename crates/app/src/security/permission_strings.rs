@@ -1,5 +1,7 @@
 //! `/Permissions`: the strings of version 2, as requests give them and as they are listed.
 
+use std::collections::BTreeSet;
+
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -52,34 +54,52 @@ impl Given {
     }
 }
 
+/// Permissions in a list of a request at most.
+const GIVEN_MAX: usize = 1_000;
+
+/// Refuses lists that no role needs.
+///
+/// # Errors
+/// 400.
+pub(super) fn check_number(member: &str, given: usize) -> Result<(), Error> {
+    if given > GIVEN_MAX {
+        return Err(Error::bad_request(format!(
+            "{member}: {given} are more than the {GIVEN_MAX} that are possible."
+        )));
+    }
+    Ok(())
+}
+
 /// Reads strings of version 2.
 ///
 /// # Errors
-/// 400 naming those that are no permission.
+/// 400 naming those that are no permission, and for too many.
 pub(super) fn read(member: &str, given: &[String]) -> Result<Given, Error> {
-    let (mut grants, mut unknown, mut overlapping) = (Vec::new(), Vec::new(), Vec::new());
+    check_number(member, given.len())?;
+    let (mut grants, mut unknown, mut overlapping) = (BTreeSet::new(), Vec::new(), Vec::new());
     for text in given {
         match Grant::parse_path(text) {
             None => unknown.push(format!("{member}: there is no permission {text:?}.")),
             Some(grant) if grants.contains(&grant) => {
                 overlapping.push(format!("{member}: {grant} is given twice."));
             }
-            Some(grant) => grants.push(grant),
-        }
-    }
-    refuse(member, "some of them do not exist", unknown)?;
-    for wide in &grants {
-        for narrow in grants.iter().filter(|narrow| *narrow != wide) {
-            if wide.covers(narrow) {
-                overlapping.push(format!(
-                    "{member}: {wide} covers {narrow}; give one of them."
-                ));
+            Some(grant) => {
+                grants.insert(grant);
             }
         }
     }
-    grants.sort();
+    refuse(member, "some of them do not exist", unknown)?;
+    for narrow in &grants {
+        let above = narrow.path.match_indices('/');
+        let above = above.map(|(at, _)| Grant::system(&narrow.path[..=at]));
+        for wide in above.filter(|wide| wide != narrow && grants.contains(wide)) {
+            overlapping.push(format!(
+                "{member}: {wide} covers {narrow}; give one of them."
+            ));
+        }
+    }
     Ok(Given {
-        grants,
+        grants: grants.into_iter().collect(),
         overlapping,
     })
 }

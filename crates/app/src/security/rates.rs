@@ -56,6 +56,7 @@ impl Default for Rates {
 pub(crate) struct RateLimits {
     hasher: RandomState,
     proofs: Buckets,
+    attempts: Buckets,
     refusals: Buckets,
     accounts: Buckets,
     at_once: u32,
@@ -65,12 +66,16 @@ pub(crate) struct RateLimits {
 impl RateLimits {
     pub(crate) fn new(rates: &Rates) -> Self {
         let per_second = f64::from;
-        Self {
-            hasher: RandomState::new(),
-            proofs: Buckets::new(
+        let failures = || {
+            Buckets::new(
                 per_second(rates.failed_sign_ins_per_minute) / 60.0,
                 rates.failed_sign_ins_at_once.into(),
-            ),
+            )
+        };
+        Self {
+            hasher: RandomState::new(),
+            proofs: failures(),
+            attempts: failures(),
             refusals: Buckets::new(
                 per_second(rates.anonymous_requests_per_second),
                 per_second(rates.anonymous_requests_per_second) * 10.0,
@@ -104,6 +109,23 @@ impl RateLimits {
         }
     }
 
+    /// Before a browser is sent to a provider. Whoever does not come back has failed: so an address has so many attempts under
+    /// way at most, and none can take away those of others.
+    ///
+    /// # Errors
+    /// 429 when too many browsers of the address did not come back.
+    pub(crate) fn attempt(&self, address: Option<IpAddr>, now: i64) -> Result<(), Error> {
+        let message = "Too many sign-ins from this address were begun and not completed.";
+        self.attempts
+            .take(self.key_of(address), now)
+            .map_err(|wait_ms| limited("sign_in_attempts", message, wait_ms))
+    }
+
+    /// A browser came back from its provider and is signed in.
+    pub(crate) fn came_back(&self, address: Option<IpAddr>) {
+        self.attempts.give_back(self.key_of(address));
+    }
+
     /// Before somebody who is not signed in is let in to where one signs in.
     ///
     /// # Errors
@@ -115,9 +137,9 @@ impl RateLimits {
             .map_err(|wait_ms| limited("anonymous_requests", message, wait_ms))
     }
 
-    /// After a sign-in was refused: the refusal, or 429 when there were too many from the address.
+    /// After somebody was not let in: the refusal, or 429, which has no record, when there were too many from the address.
     pub(crate) fn refused(&self, error: Error, address: Option<IpAddr>, now: i64) -> Error {
-        if error.kind() != Kind::Unauthenticated {
+        if !matches!(error.kind(), Kind::Unauthenticated | Kind::Forbidden) {
             return error;
         }
         self.knock(address, now).err().unwrap_or(error)
@@ -128,7 +150,9 @@ impl RateLimits {
     /// # Errors
     /// 429 when there were too many in the last seconds, or too many are under way.
     pub(crate) fn turn(&self, identity: &Identity, now: i64) -> Result<Turn, Error> {
-        let key = self.hasher.hash_one((&identity.provider, &identity.name));
+        let key = self
+            .hasher
+            .hash_one((&identity.provider, &identity.subject));
         self.accounts.take(key, now).map_err(|wait_ms| {
             limited(
                 "account_requests",
@@ -363,6 +387,22 @@ mod tests {
         );
         limits.proof(other, NOW).unwrap().succeeded();
         limits.proof(guesser, NOW + 2000).unwrap().succeeded();
+    }
+
+    #[test]
+    fn browsers_that_come_back_leave_room_for_others() {
+        let limits = RateLimits::new(&Rates::default());
+        let office = Some("192.0.2.1".parse().unwrap());
+        for _ in 0..1000 {
+            limits.attempt(office, NOW).unwrap();
+            limits.came_back(office);
+        }
+        for _ in 0..200 {
+            limits.attempt(office, NOW).unwrap();
+        }
+        assert!(limits.attempt(office, NOW).is_err());
+        // Passwords are another matter.
+        limits.proof(office, NOW).unwrap().succeeded();
     }
 
     #[test]

@@ -17,17 +17,16 @@ use crate::app::App;
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::generation::Generation;
 use crate::sealing::TOKEN_KEY;
-use crate::security::Permission;
+use crate::security::{Permission, changed};
 
 /// How long a key signs, in milliseconds.
 const SIGNS_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 /// How long a key is believed after another took its place, in milliseconds: longer than any token lives.
 const OVERLAP_MS: i64 = 24 * 60 * 60 * 1000;
-/// How long this server goes without looking for keys that others made or withdrew, in milliseconds.
-const REMEMBERED_MS: i64 = 60 * 1000;
 
-/// What was read of the keys, and when.
+/// What was read of the keys, and in which generation.
 #[derive(Default)]
 pub(crate) struct TokenKeyCache(Mutex<Option<(i64, Keys)>>);
 
@@ -46,7 +45,7 @@ pub(crate) async fn ensure(app: &Arc<App>) -> Result<(), Error> {
 }
 
 /// Makes a new key, which signs from now on. With `withdraw` the others are not believed any more: the tokens that they
-/// signed end, on other servers within a minute.
+/// signed end at once, on every server.
 ///
 /// # Errors
 /// 403 without the permission to change security; those of the database.
@@ -73,10 +72,11 @@ async fn replace(cx: &Cx, withdraw: bool, unless_fresh: bool) -> Result<(), Erro
         public_key: ActiveValue::Set(pair.public_key().as_ref().to_vec()),
         created_at: ActiveValue::Set(cx.now()),
     };
-    let (cx, app) = (cx.clone(), Arc::clone(cx.app()));
+    let cx = cx.clone();
     let db = cx.db().clone();
     db.write("token_keys.replace", move |tx| {
         Box::pin(async move {
+            changed(tx).await?;
             let before = Entity::find()
                 .order_by_desc(Column::CreatedAt)
                 .all(tx)
@@ -110,21 +110,12 @@ async fn replace(cx: &Cx, withdraw: bool, unless_fresh: bool) -> Result<(), Erro
             audit::record(tx, &cx, entry.after(json!({ "Id": id }))).await
         })
     })
-    .await?;
-    forget(&app);
-    Ok(())
-}
-
-fn forget(app: &App) {
-    *app.token_keys
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = None;
+    .await
 }
 
 /// The keys, the newest first.
 async fn all(app: &App) -> Result<Keys, Error> {
-    let now = app.clock.now();
+    let generation = Generation::Security.now(app.db.read()).await?;
     {
         let remembered = app
             .token_keys
@@ -133,7 +124,7 @@ async fn all(app: &App) -> Result<Keys, Error> {
             .unwrap_or_else(PoisonError::into_inner);
         if let Some((_, keys)) = remembered
             .as_ref()
-            .filter(|(read_at, _)| now - read_at < REMEMBERED_MS)
+            .filter(|(known, _)| *known == generation)
         {
             return Ok(Arc::clone(keys));
         }
@@ -149,7 +140,7 @@ async fn all(app: &App) -> Result<Keys, Error> {
         .0
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    *remembered = Some((now, Arc::clone(&keys)));
+    *remembered = Some((generation, Arc::clone(&keys)));
     Ok(keys)
 }
 
@@ -179,7 +170,7 @@ pub(super) async fn signing(app: &Arc<App>) -> Result<(String, jsonwebtoken::Enc
     Ok((key.id.to_string(), pair))
 }
 
-/// The key of this id, to verify with. One that is not known is looked for once more.
+/// The key of this id, to verify with.
 ///
 /// # Errors
 /// Those of the database.
@@ -190,11 +181,7 @@ pub(super) async fn verifying(
     let Ok(id) = Uuid::parse_str(id) else {
         return Ok(None);
     };
-    let mut keys = all(app).await?;
-    if !keys.iter().any(|key| key.id == id) {
-        forget(app);
-        keys = all(app).await?;
-    }
+    let keys = all(app).await?;
     let found = keys.iter().find(|key| key.id == id);
     Ok(found.map(|key| jsonwebtoken::DecodingKey::from_ec_der(&key.public_key)))
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, Method, Uri};
+use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use tower::ServiceExt;
@@ -96,7 +96,7 @@ pub(crate) async fn serve(app: Arc<App>, request: Request) -> Response {
     let correlation_id = correlation_id(&app, &request);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let tried = audit::tried(request.headers());
+    let authorization = request.headers().get(header::AUTHORIZATION).cloned();
     let address = request
         .extensions()
         .get::<PeerAddress>()
@@ -108,21 +108,24 @@ pub(crate) async fn serve(app: Arc<App>, request: Request) -> Response {
         answered.unwrap_or_else(|_| Error::internal("a handler panicked").into_response());
     if let Some(error) = response.extensions().get::<Arc<Error>>().cloned() {
         let caller = response.extensions().get::<Cx>().cloned();
-        match (error.kind(), tried) {
-            (Kind::Forbidden, _) => {
-                let unknown = || {
-                    Cx::new(
-                        Arc::clone(&app),
-                        Caller::System("agent"),
-                        correlation_id,
-                        address,
-                    )
+        let named = error.who_tried().map(str::to_owned);
+        match error.kind() {
+            Kind::Forbidden => {
+                let unknown = || match named {
+                    Some(who) => Cx::at_the_door(Arc::clone(&app), &who, correlation_id, address),
+                    None => {
+                        let agent = Caller::System("agent");
+                        Cx::new(Arc::clone(&app), agent, correlation_id, address)
+                    }
                 };
                 let cx = caller.unwrap_or_else(unknown);
                 audit::refused(&cx, &method, &path, &error).await;
             }
-            (Kind::Unauthenticated, Some(tried)) => {
-                audit::sign_in_failed(&app, tried, &error, address, correlation_id).await;
+            Kind::Unauthenticated => {
+                let tried = named.or_else(|| authorization.as_ref().map(audit::tried));
+                if let Some(tried) = tried {
+                    audit::sign_in_failed(&app, tried, &error, address, correlation_id).await;
+                }
             }
             _ => {}
         }
@@ -245,7 +248,8 @@ async fn api(
     let mut response = match found {
         Ok((routes, path)) => {
             audit::signed_in(app, &identity, address, correlation_id).await;
-            security::check_password_change(&identity, &path)?;
+            security::check_password_change(&identity, &path)
+                .map_err(|error| app.rates.refused(error, address, app.clock.now()))?;
             let identity = Arc::new(identity);
             let wish = security::explain::wish(request.headers(), &identity);
             let caller = Caller::Identity(Arc::clone(&identity));

@@ -18,6 +18,23 @@ pub(crate) async fn changes(server: &TestServer, name: &str, count: usize) {
     }
 }
 
+/// The records that a query finds, the oldest first, each with what it was before and after.
+pub(crate) async fn found(server: &TestServer, query: &str) -> Vec<Value> {
+    server.app().settle().await;
+    let admin = server.admin();
+    let query = query
+        .replace(' ', "%20")
+        .replace('"', "%22")
+        .replace('\\', "%5C");
+    let path = format!("/Audit?QueryString={query}&SortField=Id");
+    let mut records = Vec::new();
+    for entry in admin.get(&path).await.expect(200).items() {
+        let path = format!("/Audit/{}", entry["Id"]);
+        records.push(admin.get(&path).await.expect(200).json);
+    }
+    records
+}
+
 pub(crate) async fn signed(server: &TestServer) -> Checkpoint {
     app::audit::checkpoint(server.app()).await.unwrap();
     let answer = server

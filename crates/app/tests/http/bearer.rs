@@ -3,11 +3,12 @@
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use db::tables::{claims, role_claims};
+use db::tables::{self, claims, role_claims};
 use sea_orm::{ActiveModelTrait, ActiveValue};
 use serde_json::{Value, json};
 use testkit::{Answer, TestServer};
 
+use crate::decisions::certificate;
 use crate::stand_in::{Signer, StandIn, unsigned};
 
 async fn call(server: &TestServer, token: &str) -> Answer {
@@ -202,14 +203,23 @@ testkit::both_databases! {
         server.clock.advance(30_000);
         call(&server, &new).await.expect(403);
         assert_eq!(idp.count("/keys"), 3);
-        // A provider that goes away does not lock anybody out at once, and a withdrawn key ends within the hour.
-        idp.answers.lock().unwrap().clear();
-        server.clock.advance(30 * 60_000);
-        call(&server, &new).await.expect(403);
-        idp.answer("/.well-known/openid-configuration", idp.discovery());
+        // A provider that goes away does not lock anybody out before a day has passed.
+        let kept = std::mem::take(&mut *idp.answers.lock().unwrap());
+        let asked = idp.count("/.well-known/openid-configuration");
+        server.clock.advance(61 * 60_000);
+        let mut old = good.clone();
+        old["exp"] = json!(server.clock.now() / 1000 + 2 * 24 * 3_600);
+        let old = next.sign("second", &old);
+        call(&server, &old).await.expect(403);
+        assert_eq!(idp.count("/.well-known/openid-configuration"), asked + 1, "it was asked, and what was known did");
+        server.clock.advance(23 * 3_600_000);
+        call(&server, &old).await.expect(401);
+        *idp.answers.lock().unwrap() = kept;
+        server.clock.advance(30_000);
+        call(&server, &old).await.expect(403);
+        // A withdrawn key ends within the hour.
         idp.answer("/keys", json!({"keys": [idp.key.jwk("first")]}));
-        server.clock.advance(29 * 60_000);
-        server.clock.advance(2 * 60_000);
+        server.clock.advance(61 * 60_000);
         let mut late = good.clone();
         late["exp"] = json!(server.clock.now() / 1000 + 60);
         call(&server, &next.sign("second", &late)).await.expect(401);
@@ -217,6 +227,90 @@ testkit::both_databases! {
         let status = server.admin().get(&format!("/Chancery/IdentityProviders/{id}/Status")).await.expect(200).json;
         assert_eq!((&status["Usable"], &status["KeyIds"], &status["Trouble"]), (&json!(true), &json!(["first"]), &Value::Null));
         assert_eq!(status["RedirectAddress"], "https://chancery.example/signin/idp/callback");
+    }
+
+    async fn a_provider_that_hangs_keeps_nobody_waiting(server: TestServer) {
+        let second = std::time::Duration::from_secs(1);
+        let server = TestServer::start_with(server.database(), |options| options.egress.time = 3 * second).await;
+        let idp = StandIn::start().await;
+        let id = idp.enter(&server, "idp").await;
+        let long = |sub: &str| {
+            let mut claims = idp.claims(&server);
+            claims["sub"] = json!(sub);
+            claims["exp"] = json!(server.clock.now() / 1000 + 100 * 3_600);
+            idp.token(&claims)
+        };
+        call(&server, &long("first")).await.expect(403);
+        server.clock.advance(61 * 60_000);
+        let well_known = "/.well-known/openid-configuration";
+        idp.hang(well_known);
+        // The one who asks gives up; the others do not ask again, and the keys that are known do for them.
+        let (one, two) = (long("one"), long("two"));
+        tokio::time::timeout(second / 2, call(&server, &one)).await.unwrap_err();
+        for token in [&one, &two] {
+            tokio::time::timeout(second, call(&server, token)).await.unwrap().expect(403);
+        }
+        assert_eq!(idp.count(well_known), 2);
+        // Also while it is being asked.
+        server.clock.advance(30_000);
+        let (three, four) = (long("three"), long("four"));
+        let waiting = call(&server, &three);
+        let others = async {
+            tokio::time::timeout(second, call(&server, &four)).await.unwrap().expect(403);
+        };
+        let (waited, ()) = futures::join!(waiting, others);
+        waited.expect(403);
+        assert_eq!(idp.count(well_known), 3);
+        let status = server.admin().get(&format!("/Chancery/IdentityProviders/{id}/Status")).await.expect(200).json;
+        assert_eq!(status["Usable"], false, "{status}");
+    }
+
+    async fn without_an_audience_no_token_is_an_access_token(server: TestServer) {
+        let idp = StandIn::start().await;
+        let id = idp.enter(&server, "idp").await;
+        let mut id_token = idp.claims(&server);
+        id_token["aud"] = json!("chancery");
+        let without = json!({"AuthenticationScheme": "idp", "DisplayName": "idp", "Parameters": {"Authority": idp.issuer, "ClientId": "chancery"}});
+        server.admin().put(&format!("/IdentityProviders/{id}"), without).await.expect(200);
+        for claims in [id_token, idp.claims(&server)] {
+            call(&server, &idp.token(&claims)).await.expect(401);
+        }
+    }
+
+    async fn a_name_of_a_provider_is_not_a_local_accounts(server: TestServer) {
+        let idp = StandIn::start().await;
+        idp.enter(&server, "idp").await;
+        let local = server.account(&["/certificates/collections/read/"]).await;
+        let der = certificate(&server, "named.example", 1).await;
+        let work = server.app().db().write("test.requester", {
+            let name = local.name().to_owned();
+            move |tx| Box::pin(async move {
+                let row = tables::certificates::ActiveModel {
+                    id: ActiveValue::Unchanged(der),
+                    requester: ActiveValue::Set(Some(name)),
+                    ..Default::default()
+                };
+                row.update(tx).await?;
+                Ok::<_, db::Error>(())
+            })
+        });
+        work.await.unwrap();
+        let role = server.role("Readers", &["/certificates/collections/read/"]).await;
+        hold(&server, 5, "machine-1", "idp", role).await;
+        let mut claims = idp.claims(&server);
+        claims["preferred_username"] = json!(format!("{}\u{202e}\n", local.name()));
+        let token = format!("Bearer {}", idp.token(&claims));
+        let ask = async |path: &str| server.anonymous().request("GET", path).header("authorization", &token).send().await;
+        let mine = "/Certificates?QueryString=RequesterName%20-eq%20%22%25ME%25%22";
+        assert_eq!(local.get(mine).await.expect(200).items().len(), 1);
+        assert!(!ask("/Certificates").await.expect(200).items().is_empty());
+        assert_eq!(ask(mine).await.expect(200).items().len(), 0, "it is somebody else's");
+        let refused = ask("/Agents").await.expect(403);
+        let name = format!("idp\\{}", local.name());
+        assert!(refused.message().starts_with(&format!("User {name} ")), "{}", refused.message());
+        let records = crate::audit::found(&server, "Operation -eq \"Rejected\"").await;
+        assert_eq!(records.len(), 1);
+        assert_eq!(records[0]["User"], json!(name));
     }
 
     async fn what_is_wrong_with_a_provider_is_told_to_who_may_read_it(server: TestServer) {

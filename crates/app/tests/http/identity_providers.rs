@@ -115,6 +115,45 @@ testkit::both_databases! {
         }
     }
 
+    async fn a_provider_is_a_matter_of_security(server: TestServer) {
+        let server = TestServer::start_with(server.database(), |options| {
+            options.egress.allow = egress::Allow::parse(["192.0.2.0/24"]).unwrap();
+        }).await;
+        let admin = server.admin();
+        let (half, keeper) = (
+            server.account(&["/identity_providers/modify/"]).await,
+            server.account(&["/identity_providers/", "/security/"]).await,
+        );
+        half.post("/IdentityProviders", provider("one")).await.expect(403);
+        let made = keeper.post("/IdentityProviders", provider("one")).await.expect(200).json;
+        let path = format!("/IdentityProviders/{}", made["Id"].as_str().unwrap());
+        let named = |name: &str| json!({"AuthenticationScheme": "one", "DisplayName": name});
+        half.put(&path, named("x")).await.expect(403);
+        keeper.put(&path, named("x")).await.expect(200);
+        // Somebody of the provider comes to hold more than the keeper.
+        let strong = json!([{ "ClaimType": 5, "ClaimValue": "boss", "ProviderAuthenticationScheme": "ONE", "Description": "" }]);
+        let role = json!({"Name": "Tls", "Description": "", "Permissions": ["/ssl/"], "Claims": strong});
+        admin.request("POST", "/Security/Roles").version(2).json(role).send().await.expect(200);
+        let with = |member: &str, value: Value| {
+            let mut body = named("y");
+            body[member] = value;
+            body
+        };
+        let elsewhere = json!({"Authority": "https://192.0.2.9/", "ClientId": "chancery", "ClientSecret": {"SecretValue": "x"}});
+        let refused = keeper.put(&path, with("Parameters", elsewhere.clone())).await.expect(403);
+        assert!(refused.message().contains("cannot give"), "{}", refused.message());
+        keeper.put(&path, with("AuthenticationEnabled", json!(false))).await.expect(200);
+        keeper.put(&path, with("AuthenticationEnabled", json!(true))).await.expect(403);
+        keeper.put(&path, named("z")).await.expect(200);
+        admin.put(&path, with("Parameters", elsewhere)).await.expect(200);
+        // The claims may be there before the provider.
+        let strong = json!([{ "ClaimType": 5, "ClaimValue": "boss", "ProviderAuthenticationScheme": "two", "Description": "" }]);
+        let role = json!({"Name": "Tls 2", "Description": "", "Permissions": ["/ssl/"], "Claims": strong});
+        admin.request("POST", "/Security/Roles").version(2).json(role).send().await.expect(200);
+        keeper.post("/IdentityProviders", provider("two")).await.expect(403);
+        admin.post("/IdentityProviders", provider("two")).await.expect(200);
+    }
+
     async fn no_address_field_leads_inside(server: TestServer) {
         let admin = server.admin();
         // 127.0.0.1 is allowed in tests; nothing else that is not public is.

@@ -108,6 +108,83 @@ fn sign_ins_that_succeed_cost_nothing() {
 }
 
 #[test]
+fn those_who_are_forbidden_at_sign_in_are_told_to_wait() {
+    limited(async |server| {
+        let body = serde_json::json!({"Name": "due", "Password": PASSWORD});
+        server
+            .admin()
+            .post("/Chancery/Accounts", body)
+            .await
+            .expect(200);
+        let due = server.signed_in("due", PASSWORD);
+        for round in 0..2 {
+            for _ in 0..10 {
+                let request = due.request("GET", "/Status/Endpoints");
+                request.from_address(GUESSER).send().await.expect(403);
+            }
+            // The account's own limit is another one.
+            server.clock.advance(if round == 0 { 1_000 } else { 0 });
+        }
+        for _ in 0..2 {
+            let request = due.request("GET", "/Status/Endpoints");
+            request.from_address(GUESSER).send().await.expect(403);
+        }
+        let records = async || {
+            server.app().settle().await;
+            let query = "/Audit?QueryString=Operation%20-eq%20%22Rejected%22";
+            server.admin().get(query).await.expect(200)
+        };
+        let before = records().await;
+        let request = due.request("GET", "/Status/Endpoints");
+        request.from_address(GUESSER).send().await.expect(429);
+        assert_eq!(records().await.total(), before.total());
+        assert_eq!(before.total(), Some(22));
+        assert!(before.items().iter().all(|entry| entry["User"] == "due"));
+    });
+}
+
+#[test]
+fn nobody_takes_the_sign_ins_of_other_addresses() {
+    limited(async |server| {
+        let idp = crate::stand_in::StandIn::start().await;
+        idp.enter(&server, "idp").await;
+        let begin = |address: &str| {
+            let request = server.anonymous().request("GET", "/signin/idp");
+            request.from_address(address).send()
+        };
+        for _ in 0..5 {
+            begin(GUESSER).await.expect(303);
+        }
+        begin(GUESSER).await.expect(429);
+        begin("192.0.2.2").await.expect(303);
+        server.clock.advance(2_000);
+        begin(GUESSER).await.expect(303);
+        begin(GUESSER).await.expect(429);
+    });
+}
+
+#[test]
+fn two_of_a_provider_with_one_name_have_limits_of_their_own() {
+    limited(async |server| {
+        let idp = crate::stand_in::StandIn::start().await;
+        idp.enter(&server, "idp").await;
+        let ask = async |subject: &str| {
+            let mut claims = idp.claims(&server);
+            claims["sub"] = Value::from(subject);
+            claims["preferred_username"] = "shared".into();
+            let token = format!("Bearer {}", idp.token(&claims));
+            let request = server.anonymous().request("GET", "/Security/My");
+            request.header("authorization", &token).send().await.status
+        };
+        for _ in 0..20 {
+            assert_eq!(ask("one").await, 200);
+        }
+        assert_eq!(ask("one").await, 429);
+        assert_eq!(ask("two").await, 200);
+    });
+}
+
+#[test]
 fn challenges_are_free_for_scripts_and_not_for_floods() {
     limited(async |server| {
         // Scripts send no credentials first and answer the challenge, before every call (clients.md 2.3).

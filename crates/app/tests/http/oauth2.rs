@@ -3,6 +3,7 @@
 use app::security::{accounts, token_keys};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use sea_orm::ActiveValue;
 use serde_json::{Value, json};
 use testkit::{Answer, PASSWORD, TestServer};
 
@@ -168,6 +169,34 @@ testkit::both_databases! {
         assert_eq!(keys().await[0]["kid"], part(&third, 0)["kid"]);
     }
 
+    async fn a_withdrawn_key_ends_on_every_server_at_once(server: TestServer) {
+        server.account(&["/certificate_stores/read/"]).await;
+        let (_app, other) = server.second().await;
+        let token = token_of(&server, "account1").await;
+        let ask = async || {
+            let request = other.anonymous().request("GET", "/CertificateStoreTypes");
+            request.header("authorization", &format!("Bearer {token}")).send().await
+        };
+        ask().await.expect(200);
+        token_keys::rotate(&server.cx(), true).await.unwrap();
+        ask().await.expect(401);
+    }
+
+    async fn tokens_and_refusals_leave_records(server: TestServer) {
+        server.account(&[]).await;
+        let token = token_of(&server, "account1").await;
+        let issued = crate::audit::found(&server, "EntityType -eq \"Access\" AND Operation -eq \"Created\"").await;
+        assert_eq!(issued.len(), 1);
+        assert_eq!(issued[0]["AuditIdentifier"], "account1");
+        assert!(issued[0]["After"].as_str().unwrap().contains(part(&token, 1)["jti"].as_str().unwrap()));
+        ask(&server, "", &format!("{FORM}&client_id=nobody&client_secret=wrong")).await.expect(401);
+        ask(&server, &basic("account1", "a wrong password"), FORM).await.expect(401);
+        let failed = crate::audit::found(&server, "Operation -eq \"Sign-in failed\"").await;
+        let mut names: Vec<&str> = failed.iter().map(|entry| entry["AuditIdentifier"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["account1", "nobody"]);
+    }
+
     async fn forged_tokens_of_our_own_are_refused(server: TestServer) {
         use crate::stand_in::{Signer, unsigned};
         server.account(&["/certificate_stores/read/"]).await;
@@ -175,16 +204,45 @@ testkit::both_databases! {
         let (header, claims) = (part(&token, 0), part(&token, 1));
         let signature = token.rsplit_once('.').unwrap().1;
         let thief = Signer::ec();
+        // A key of ours that the test has the private half of: what is signed with it fails for what it says alone.
+        let known = Signer::ec();
+        let known_id = uuid::Uuid::from_u128(7);
+        let row = db::tables::token_keys::ActiveModel {
+            id: ActiveValue::Set(known_id),
+            sealed_key: ActiveValue::Set(Vec::new()),
+            public_key: ActiveValue::Set(known.point()),
+            created_at: ActiveValue::Set(0),
+        };
+        crate::decisions::insert(&server, row).await;
+        // So that the keys are read again.
+        server.admin().post("/Security/Roles", json!({"Name": "Any", "Description": ""})).await.expect(200);
+        let known_id = known_id.to_string();
+        call(&server, &known.sign(&known_id, &claims)).await.expect(200);
+        let now = server.clock.now() / 1000;
+        for (what, member, value) in [
+            ("another audience", "aud", json!("https://other.example")),
+            ("no audience", "aud", Value::Null),
+            ("another issuer", "iss", json!("https://other.example")),
+            ("expired", "exp", json!(now - 31)),
+            ("no end", "exp", Value::Null),
+            ("not yet valid", "nbf", json!(now + 31)),
+            ("no account", "account", Value::Null),
+            ("an account that is not there", "account", json!(4711)),
+            ("another password", "credential", json!("x")),
+            ("no password", "credential", Value::Null),
+        ] {
+            let mut changed = claims.clone();
+            changed[member] = value;
+            let answer = call(&server, &known.sign(&known_id, &changed)).await;
+            assert_eq!(answer.status, 401, "{what}: {}", answer.text);
+        }
         let mut administrator = claims.clone();
         administrator["account"] = json!(1);
-        let mut elsewhere = claims.clone();
-        elsewhere["aud"] = json!("https://other.example");
         for forged in [
             format!("{}.{signature}", unsigned(&header, &administrator)),
             format!("{}.", unsigned(&json!({"alg": "none"}), &claims)),
             thief.sign(header["kid"].as_str().unwrap(), &claims),
             thief.sign("00000000-0000-0000-0000-000000000000", &claims),
-            thief.sign(header["kid"].as_str().unwrap(), &elsewhere),
             format!("{}.{signature}", unsigned(&json!({"alg": "RS256", "kid": header["kid"]}), &claims)),
             format!("{}.{signature}", unsigned(&json!({"alg": "ES256"}), &claims)),
         ] {

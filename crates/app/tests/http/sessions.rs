@@ -1,9 +1,12 @@
 //! Browsers: sign-in at a provider or with a local account, sessions, and the attacks on both that have to fail.
 
 use app::security::accounts;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use testkit::{Answer, PASSWORD, RequestBuilder, TestServer};
 
+use crate::audit;
 use crate::stand_in::StandIn;
 
 const GUARD: (&str, &str) = ("x-keyfactor-requested-with", "APIClient");
@@ -127,6 +130,11 @@ testkit::both_databases! {
         for expected in ["grant_type=authorization_code", "code=c1", "redirect_uri=https%3A%2F%2Fchancery.example%2Fsignin%2Fidp%2Fcallback", "code_verifier="] {
             assert!(exchanged.contains(expected), "{exchanged}");
         }
+        // What was shown before is the hash of what is shown now (RFC 7636, S256).
+        let verifier = exchanged.split('&').find_map(|pair| pair.strip_prefix("code_verifier=")).unwrap();
+        assert!(verifier.len() >= 43, "{verifier}");
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
+        assert_eq!(asked["code_challenge"], URL_SAFE_NO_PAD.encode(hash));
         assert_eq!(browser.cookies.len(), 1, "{:?}", browser.cookies);
         // Signed in, and nothing is granted.
         let refused = browser.call("GET", "/CertificateStoreTypes").await.expect(403);
@@ -216,6 +224,77 @@ testkit::both_databases! {
         for elsewhere in ["https://evil.example", "//evil.example", "/%5Cevil.example", "javascript:alert(1)", "/%0d%0aSet-Cookie:x"] {
             alice.go(&format!("/signin/idp?return_to={elsewhere}")).await.expect(400);
         }
+    }
+
+    async fn a_cookie_without_the_guard_is_recorded_for_who_it_is(server: TestServer) {
+        let idp = StandIn::start().await;
+        idp.enter(&server, "idp").await;
+        let account = server.account(&["/certificate_stores/read/"]).await;
+        let mut made_up = Browser::new(&server);
+        made_up.cookies.push(("__Host-chancery".into(), "x".repeat(43)));
+        made_up.request("GET", "/CertificateStoreTypes").send().await.expect(401);
+        made_up.call("GET", "/CertificateStoreTypes").await.expect(401);
+        let mut local = Browser::new(&server);
+        local.sign_in(account.name(), PASSWORD).await.expect(204);
+        local.request("GET", "/CertificateStoreTypes").send().await.expect(403);
+        let mut person = Browser::new(&server);
+        let sent = person.go("/signin/idp").await.expect(303);
+        let asked = query(sent.header("location").unwrap());
+        will_answer(&idp, &server, &asked, |_| {});
+        person.go(&format!("/signin/idp/callback?code=c&state={}", asked["state"].as_str().unwrap())).await.expect(303);
+        person.request("GET", "/CertificateStoreTypes").send().await.expect(403);
+        let refused = audit::found(&server, "Operation -eq \"Rejected\"").await;
+        let mut names: Vec<&str> = refused.iter().map(|entry| entry["User"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!(names, [account.name(), "idp\\alice@example.org"]);
+        assert!(audit::found(&server, "Operation -eq \"Sign-in failed\"").await.is_empty(), "a cookie of nobody is nobody's");
+    }
+
+    async fn failures_of_browsers_leave_records(server: TestServer) {
+        let idp = StandIn::start().await;
+        idp.enter(&server, "idp").await;
+        let account = server.account(&[]).await;
+        let mut browser = Browser::new(&server);
+        browser.sign_in(account.name(), "a wrong password").await.expect(401);
+        browser.sign_in("nobody", PASSWORD).await.expect(401);
+        browser.go("/signin/idp/callback?code=c&state=x").await.expect(401);
+        let failed = audit::found(&server, "Operation -eq \"Sign-in failed\"").await;
+        let mut names: Vec<&str> = failed.iter().map(|entry| entry["AuditIdentifier"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["a browser from idp", account.name(), "nobody"]);
+    }
+
+    async fn browsers_wait_for_a_provider_in_small_numbers(server: TestServer) {
+        let server = TestServer::start_with(server.database(), |options| options.egress.time = std::time::Duration::from_secs(2)).await;
+        let idp = StandIn::start().await;
+        idp.enter(&server, "idp").await;
+        let mut browsers = Vec::new();
+        for _ in 0..17 {
+            let mut browser = Browser::new(&server);
+            let sent = browser.go("/signin/idp").await.expect(303);
+            let state = query(sent.header("location").unwrap())["state"].as_str().unwrap().to_owned();
+            browsers.push((browser, state));
+        }
+        idp.hang("/token");
+        let back = browsers.iter_mut().map(async |(browser, state)| browser.go(&format!("/signin/idp/callback?code=c&state={state}")).await.status);
+        let mut statuses = futures::future::join_all(back).await;
+        statuses.sort_unstable();
+        assert_eq!(statuses.pop(), Some(503));
+        assert_eq!(statuses, [401; 16]);
+    }
+
+    async fn what_a_provider_published_outlives_its_discovery_document(server: TestServer) {
+        let idp = StandIn::start().await;
+        let id = idp.enter(&server, "idp").await;
+        let keys = format!("{}/keys", idp.issuer);
+        let parameters = json!({"Authority": idp.issuer, "ClientId": "chancery", "Audience": "certificates", "JSONWebKeySetUri": keys});
+        let body = json!({"AuthenticationScheme": "idp", "DisplayName": "idp", "Parameters": parameters});
+        server.admin().put(&format!("/IdentityProviders/{id}"), body).await.expect(200);
+        Browser::new(&server).go("/signin/idp").await.expect(303);
+        idp.answers.lock().unwrap().remove("/.well-known/openid-configuration");
+        server.clock.advance(61 * 60_000);
+        Browser::new(&server).go("/signin/idp").await.expect(303);
+        assert_eq!(idp.count("/keys"), 2);
     }
 
     async fn a_discovery_document_cannot_send_this_server_inside(server: TestServer) {

@@ -1,7 +1,7 @@
 //! A stand-in of an OpenID provider, on a port of its own, that says whatever a test wants: only so can it lie. (A real one
 //! is driven in the tests of the program.)
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::encoding::AsDer;
@@ -46,6 +46,14 @@ impl Signer {
                 let public = RsaPublicKeyComponents::<Vec<u8>>::from(key.public_key());
                 json!({"kty": "RSA", "kid": id, "use": "sig", "n": part(&public.n), "e": part(&public.e)})
             }
+        }
+    }
+
+    /// The public key as an uncompressed point.
+    pub(crate) fn point(&self) -> Vec<u8> {
+        match self {
+            Self::Ec(key) => key.public_key().as_ref().to_vec(),
+            Self::Rsa(_) => panic!("no point"),
         }
     }
 
@@ -97,6 +105,8 @@ pub(crate) struct StandIn {
     pub(crate) key: Signer,
     /// What it answers, by path.
     pub(crate) answers: Arc<Mutex<HashMap<String, Value>>>,
+    /// Paths that get no answer at all.
+    pub(crate) hangs: Arc<Mutex<HashSet<String>>>,
     /// The paths that were asked for, and with which bodies.
     pub(crate) asked: Arc<Mutex<Vec<(String, String)>>>,
 }
@@ -109,9 +119,11 @@ impl StandIn {
             Arc::new(Mutex::new(HashMap::<String, Value>::new())),
             Arc::new(Mutex::new(Vec::new())),
         );
-        let (known, noted) = (Arc::clone(&answers), Arc::clone(&asked));
+        let hangs = Arc::new(Mutex::new(HashSet::<String>::new()));
+        let (known, noted, silent) = (Arc::clone(&answers), Arc::clone(&asked), Arc::clone(&hangs));
         let router = Router::new().fallback(move |request: Request| {
-            let (known, noted) = (Arc::clone(&known), Arc::clone(&noted));
+            let (known, noted, silent) =
+                (Arc::clone(&known), Arc::clone(&noted), Arc::clone(&silent));
             async move {
                 let path = request.uri().path().to_owned();
                 let body = axum::body::to_bytes(request.into_body(), 1 << 20)
@@ -121,6 +133,10 @@ impl StandIn {
                     .lock()
                     .unwrap()
                     .push((path.clone(), String::from_utf8_lossy(&body).into_owned()));
+                let hangs = silent.lock().unwrap().contains(&path);
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
                 let answer = known.lock().unwrap().get(&path).cloned();
                 match answer {
                     Some(answer) => answer.to_string().into_response(),
@@ -133,6 +149,7 @@ impl StandIn {
             key: Signer::ec(),
             issuer,
             answers,
+            hangs,
             asked,
         };
         stand_in.answer("/.well-known/openid-configuration", stand_in.discovery());
@@ -150,6 +167,11 @@ impl StandIn {
 
     pub(crate) fn answer(&self, path: &str, json: Value) {
         self.answers.lock().unwrap().insert(path.into(), json);
+    }
+
+    /// Leaves requests of a path without an answer.
+    pub(crate) fn hang(&self, path: &str) {
+        self.hangs.lock().unwrap().insert(path.into());
     }
 
     /// How often a path was asked for.

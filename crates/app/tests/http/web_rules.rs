@@ -179,7 +179,16 @@ testkit::both_databases! {
         for _ in 0..5 {
             wrong.get("/Status/Endpoints").await.expect(401);
         }
-        assert!(jo.get("/Status/Endpoints").await.expect(401).message().contains("locked"));
+        let locked = jo.get("/Status/Endpoints").await.expect(401);
+        // Nothing tells whether there is such an account.
+        let unknown = server.signed_in("nobody", PASSWORD).get("/Status/Endpoints").await.expect(401);
+        assert_eq!(locked.text, unknown.text);
+        server.account_in_role("gone", "Administrator").await;
+        app::security::accounts::set_disabled(&server.cx(), "gone", true).await.unwrap();
+        for password in [PASSWORD, "another password"] {
+            let disabled = server.signed_in("gone", password).get("/Status/Endpoints").await.expect(401);
+            assert_eq!(disabled.text, unknown.text);
+        }
         server.admin().get("/Status/Endpoints").await.expect(200);
         server.clock.advance(29_999);
         jo.get("/Status/Endpoints").await.expect(401);

@@ -102,7 +102,7 @@ pub(super) fn command() -> Command {
                         .long("withdraw-old")
                         .action(ArgAction::SetTrue)
                         .help(
-                            "Also end every access token that was issued so far, on running servers within a minute",
+                            "Also end every access token that was issued so far",
                         ),
                 ),
         ))
@@ -162,9 +162,7 @@ async fn rotate_token_key(
     done?;
     console.line(format_args!("A new key signs access tokens."));
     if withdraw {
-        console.line(format_args!(
-            "The tokens issued so far end within a minute."
-        ));
+        console.line(format_args!("The tokens issued so far have ended."));
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ on_both_databases! {
         let token = provider.machine_token(&client).await;
         let refused = call(&client, &server, &token).await;
         assert_eq!(refused.0, StatusCode::FORBIDDEN, "{}", refused.1);
-        assert!(refused.1.contains("User machine "), "{}", refused.1);
+        assert!(refused.1.contains(r"User real\\machine "), "{}", refused.1);
         hold(&client, &server, "Machines", 6, "machine").await;
         assert_eq!(call(&client, &server, &token).await.0, StatusCode::OK);
         let status = api.get(&format!("/Chancery/IdentityProviders/{entered}/Status"), &[]).await;
@@ -60,7 +60,7 @@ on_both_databases! {
         let refused = browser.send(Method::GET, &page, None).await;
         assert_eq!(refused.status(), StatusCode::FORBIDDEN);
         let refused = refused.text().await.unwrap();
-        assert!(refused.contains("User alice@example.org "), "{refused}");
+        assert!(refused.contains(r"User real\\alice@example.org "), "{refused}");
         hold(&client, &server, "People", 0, "Alice@example.org").await;
         assert_eq!(browser.send(Method::GET, &page, None).await.status(), StatusCode::OK);
         let out = browser.send(Method::POST, &format!("{}/signout", server.url()), None).await;

@@ -2,8 +2,8 @@
 
 use db::tables::{accounts, claims, role_claims};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
-    QueryFilter,
+    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
+    IntoActiveModel, QueryFilter,
 };
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ pub(super) async fn create(cx: &Cx, given: NewAccount) -> Result<i64, Error> {
     let db = cx.db().clone();
     db.write("accounts.create", move |tx| {
         Box::pin(async move {
-            administration::begin(tx).await?;
+            let (_, cx) = administration::begin(tx, &cx).await?;
             let name_fold = db::fold(&name);
             let taken = accounts::Entity::find()
                 .filter(accounts::Column::NameFold.eq(&name_fold))
@@ -93,6 +93,7 @@ pub(super) async fn create(cx: &Cx, given: NewAccount) -> Result<i64, Error> {
             let granted = role_grants::of_roles(tx, &role_ids).await?;
             let granted: Vec<Grant> = granted.into_values().flatten().collect();
             cx.authorize_giving(&granted)?;
+            cx.authorize_joining(tx, &role_ids).await?;
             let claim_id = crate::security::claims::of_new_account(tx, &name, cx.now()).await?;
             let row = accounts::ActiveModel {
                 id: ActiveValue::NotSet,
@@ -140,6 +141,9 @@ pub(super) async fn reset_password(
 ) -> Result<(), Error> {
     cx.authorize_administration()?;
     let account = which.find(cx.db().read()).await?;
+    // First: what follows says something about the password that the account has.
+    cx.authorize_letting_in(cx.db().read(), itself(&account))
+        .await?;
     passwords::check("Password", &password, &account.name)?;
     // Not in the transaction: it takes time.
     if passwords::verify(password.clone().into(), account.password_hash).await? {
@@ -152,9 +156,9 @@ pub(super) async fn reset_password(
     let db = cx.db().clone();
     db.write("accounts.reset_password", move |tx| {
         Box::pin(async move {
-            administration::begin(tx).await?;
+            let (_, cx) = administration::begin(tx, &cx).await?;
             let account = which.find(tx).await?;
-            check_holding(tx, &cx, &account).await?;
+            cx.authorize_letting_in(tx, itself(&account)).await?;
             let name = account.name.clone();
             let before = record(tx, &account).await?;
             let mut changed = account.into_active_model();
@@ -185,13 +189,13 @@ pub(super) async fn set_disabled(cx: &Cx, which: Which, disabled: bool) -> Resul
     let db = cx.db().clone();
     db.write("accounts.set_disabled", move |tx| {
         Box::pin(async move {
-            let begun = administration::begin(tx).await?;
+            let (begun, cx) = administration::begin(tx, &cx).await?;
             let account = which.find(tx).await?;
             if account.disabled == disabled {
                 return Ok(());
             }
             if !disabled {
-                check_holding(tx, &cx, &account).await?;
+                cx.authorize_letting_in(tx, itself(&account)).await?;
             }
             let name = account.name.clone();
             let before = record(tx, &account).await?;
@@ -225,7 +229,7 @@ pub(super) async fn delete(cx: &Cx, id: i64) -> Result<(), Error> {
     let db = cx.db().clone();
     db.write("accounts.delete", move |tx| {
         Box::pin(async move {
-            let begun = administration::begin(tx).await?;
+            let (begun, cx) = administration::begin(tx, &cx).await?;
             let account = Which::Id(id).find(tx).await?;
             let before = record(tx, &account).await?;
             accounts::Entity::delete_by_id(id).exec(tx).await?;
@@ -242,15 +246,9 @@ pub(super) async fn delete(cx: &Cx, id: i64) -> Result<(), Error> {
     .await
 }
 
-/// Refuses to open a door to an account that holds what the caller does not.
-async fn check_holding(tx: &db::Tx, cx: &Cx, account: &accounts::Model) -> Result<(), Error> {
-    let held = roles_of(tx, &[account.claim_id]).await?;
-    let ids: Vec<i64> = held.into_values().flatten().map(|role| role.id).collect();
-    let granted = role_grants::of_roles(tx, &ids).await?;
-    let mut granted: Vec<Grant> = granted.into_values().flatten().collect();
-    granted.sort();
-    granted.dedup();
-    cx.authorize_giving(&granted)
+/// The claim that stands for an account.
+fn itself(account: &accounts::Model) -> Condition {
+    Condition::all().add(claims::Column::Id.eq(account.claim_id))
 }
 
 /// An account as audit records show it: without its password.

@@ -31,7 +31,7 @@ pub(super) async fn create(cx: &Cx, request: ClaimCreation) -> Result<ClaimOutpu
     let db = cx.db().clone();
     db.write("claims.create", move |tx| {
         Box::pin(async move {
-            administration::begin(tx).await?;
+            let (_, cx) = administration::begin(tx, &cx).await?;
             if let Some(known) = find(tx, &about).await? {
                 return Err(Error::bad_request(format!(
                     "The claim {} {:?} of {:?} already exists, with the id {}.",
@@ -59,7 +59,7 @@ pub(super) async fn update(cx: &Cx, request: ClaimUpdate) -> Result<ClaimOutput,
     let db = cx.db().clone();
     db.write("claims.update", move |tx| {
         Box::pin(async move {
-            administration::begin(tx).await?;
+            let (_, cx) = administration::begin(tx, &cx).await?;
             let row = claims::Entity::find_by_id(request.id).one(tx).await?;
             let row = row.ok_or_else(|| Error::not_found("security claim", request.id))?;
             let before = record(&row);
@@ -93,7 +93,7 @@ pub(super) async fn delete(cx: &Cx, id: i64) -> Result<(), Error> {
     let db = cx.db().clone();
     db.write("claims.delete", move |tx| {
         Box::pin(async move {
-            administration::begin(tx).await?;
+            let (_, cx) = administration::begin(tx, &cx).await?;
             let row = claims::Entity::find_by_id(id).one(tx).await?;
             let row = row.ok_or_else(|| Error::not_found("security claim", id))?;
             let account = accounts::Entity::find()

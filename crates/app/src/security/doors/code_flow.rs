@@ -40,6 +40,7 @@ pub(super) async fn begin(knock: &Knock, scheme: &str) -> Result<Response, Error
     let endpoint = endpoint
         .filter(|endpoint| is_secure(endpoint))
         .ok_or_else(|| unusable(&provider, "it says no authorization endpoint"))?;
+    knock.app().rates.attempt(knock.address(), knock.cx.now())?;
     let secret = BrowserSecret::new()?;
     let state = attempts::begin(&knock.cx, &secret, provider.id, return_to).await?;
     let asked = form::write(&[
@@ -71,6 +72,9 @@ pub(super) async fn end(knock: &Knock, scheme: &str) -> Result<Response, Error> 
         return Err(refused(&provider, "no state, or no cookie of the attempt"));
     };
     let secret = BrowserSecret(secret.to_owned());
+    // Before the attempt is over: a provider that hangs shall not take everybody else's with it.
+    let _turn = identity_providers::turn(knock.app(), &provider)
+        .ok_or_else(|| unusable(&provider, "too many browsers wait for it"))?;
     let return_to = attempts::take(&knock.cx, state, &secret, provider.id).await?;
     let return_to = return_to.ok_or_else(|| refused(&provider, "no such attempt is under way"))?;
     if form::value(&query, "iss").is_some_and(|issuer| !provider.issues(issuer)) {
@@ -89,6 +93,7 @@ pub(super) async fn end(knock: &Knock, scheme: &str) -> Result<Response, Error> 
         .await
         .map_err(|reason| refused(&provider, &reason))?;
     let secret = begin_session(knock, holder).await?;
+    knock.app().rates.came_back(knock.address());
     Ok(with_cookies(
         redirect(&return_to)?,
         &[
@@ -134,6 +139,7 @@ fn refused(provider: &Provider, reason: &str) -> Error {
         Kind::Unauthenticated,
         "The sign-in did not succeed. Begin it again.",
     )
+    .tried(&format!("a browser from {}", provider.scheme))
 }
 
 fn unusable(provider: &Provider, reason: &str) -> Error {

@@ -76,7 +76,7 @@ pub(crate) async fn serve(
     };
     let body = to_bytes(body, BODY_MAX).await.map_err(|_| too_large())?;
     let knock = Knock {
-        cx: Cx::at_the_door(Arc::clone(app), correlation_id, address),
+        cx: Cx::at_the_door(Arc::clone(app), "sign-in", correlation_id, address),
         headers: parts.headers,
         query: parts.uri.query().unwrap_or_default().to_owned(),
         body: body.to_vec(),
@@ -90,9 +90,7 @@ pub(crate) async fn serve(
     let get = parts.method == Method::GET;
     let post = parts.method == Method::POST;
     match path.as_slice() {
-        ["oauth2", "token"] if post => {
-            token_endpoint::token(app, &knock.headers, &knock.body, address).await
-        }
+        ["oauth2", "token"] if post => token_endpoint::token(&knock).await,
         ["oauth2", "jwks"] if get => token_endpoint::key_set(app).await,
         [
             ".well-known",
@@ -144,15 +142,17 @@ struct LocalSignIn {
 
 /// Signs a browser in with a local account. The guard's header keeps pages of others from signing people in as somebody else.
 async fn local(knock: &Knock) -> Result<Response, Error> {
-    guarded(&knock.headers)?;
+    guarded(&knock.headers).map_err(|error| error.tried("sign-in"))?;
     let bad = |reason: String| Error::new(Kind::BadBody, format!("Body: {reason}."));
     let value = lenient::parse(&knock.body).map_err(bad)?;
     let given: LocalSignIn = lenient::from_value(value).map_err(bad)?;
+    let who = given.name.clone();
     let possible = [(given.name, given.password.into())];
-    let (account, _) = prove(knock.app(), &possible, knock.address()).await?;
+    let proven = prove(knock.app(), &possible, knock.address()).await;
+    let (account, _) = proven.map_err(|error| error.tried(&who))?;
     if account.must_change {
         let message = "The account has to change its password first.";
-        return Err(Error::new(Kind::Unauthenticated, message));
+        return Err(Error::new(Kind::Unauthenticated, message).tried(&who));
     }
     let secret = begin_session(knock, Holder::Account(account)).await?;
     Ok(with_cookies(
@@ -174,7 +174,7 @@ async fn begin_session(knock: &Knock, holder: Holder) -> Result<String, Error> {
 /// Ends the browser's session.
 async fn sign_out(knock: &Knock) -> Result<Response, Error> {
     if let Some(secret) = cookie(&knock.headers, COOKIE) {
-        guarded(&knock.headers)?;
+        guarded(&knock.headers).map_err(|error| error.tried("sign-out"))?;
         sessions::end_by_secret(&knock.cx, secret).await?;
     }
     Ok(with_cookies(

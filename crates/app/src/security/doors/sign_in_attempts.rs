@@ -10,13 +10,11 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::cx::Cx;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::security::sign_in::hash;
 
 /// How long a sign-in at the provider may take, in milliseconds.
 pub(super) const ATTEMPT_MS: i64 = 10 * 60 * 1000;
-/// Attempts under way at most: anybody can begin one.
-const ATTEMPTS_MAX: u64 = 10_000;
 
 /// What the browser keeps, in its cookie. Everything else of the attempt that is secret follows from it, so that nothing of
 /// it lies in the database.
@@ -61,10 +59,10 @@ pub(super) fn same(one: &str, other: &str) -> bool {
     constant_time::verify_slices_are_equal(one.as_bytes(), other.as_bytes()).is_ok()
 }
 
-/// Writes an attempt down. Answers its state.
+/// Writes an attempt down. Answers its state. How many an address may have under way is for [`crate::security::RateLimits`].
 ///
 /// # Errors
-/// 503 when too many are under way; those of the database.
+/// Those of the database.
 pub(super) async fn begin(
     cx: &Cx,
     secret: &BrowserSecret,
@@ -79,19 +77,10 @@ pub(super) async fn begin(
         return_to: ActiveValue::Set(return_to),
         expires_at: ActiveValue::Set(cx.now() + ATTEMPT_MS),
     };
-    let now = cx.now();
     cx.db()
         .clone()
         .write("sign_in_attempts.begin", move |tx| {
             Box::pin(async move {
-                let under_way = sign_in_attempts::Entity::find()
-                    .filter(sign_in_attempts::Column::ExpiresAt.gt(now))
-                    .count(tx)
-                    .await?;
-                if under_way >= ATTEMPTS_MAX {
-                    let message = "Too many sign-ins are under way. Try again later.";
-                    return Err(Error::new(Kind::Unavailable, message));
-                }
                 sign_in_attempts::Entity::insert(row)
                     .exec_without_returning(tx)
                     .await?;

@@ -1,7 +1,6 @@
 //! `POST /oauth2/token`: access tokens for machine accounts (RFC 6749, client credentials). The client is a local account: its
 //! name is the client id, its password the secret.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -10,9 +9,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::form;
 use zeroize::Zeroizing;
 
+use super::{Knock, form};
 use crate::app::App;
 use crate::error::{Error, Kind};
 use crate::security::sign_in::{TOKEN_LIFETIME_S, issue, issuer, prove};
@@ -27,6 +26,8 @@ struct Refusal {
     status: StatusCode,
     error: &'static str,
     description: String,
+    /// Who asked, as far as the request says.
+    client: Option<String>,
 }
 
 fn refusal(error: &'static str, description: &str) -> Refusal {
@@ -34,6 +35,7 @@ fn refusal(error: &'static str, description: &str) -> Refusal {
         status: StatusCode::BAD_REQUEST,
         error,
         description: description.to_owned(),
+        client: None,
     }
 }
 
@@ -60,6 +62,10 @@ impl IntoResponse for Refusal {
             _ => Kind::BadRequest,
         };
         let error = Error::new(kind, format!("{}: {}", self.error, self.description));
+        let error = match &self.client {
+            Some(client) => error.tried(client),
+            None => error,
+        };
         response.extensions_mut().insert(Arc::new(error));
         response
     }
@@ -76,28 +82,28 @@ fn answer(status: StatusCode, body: &Value) -> Response {
 ///
 /// # Errors
 /// Those of the database; what is wrong with the request is an answer of the protocol.
-pub(super) async fn token(
-    app: &Arc<App>,
-    headers: &HeaderMap,
-    body: &[u8],
-    address: Option<IpAddr>,
-) -> Result<Response, Error> {
-    let client = match request(app, headers, body) {
+pub(super) async fn token(knock: &Knock) -> Result<Response, Error> {
+    let app = knock.app();
+    let client = match request(app, &knock.headers, &knock.body) {
         Ok(client) => client,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    let account = match prove(app, &client, address).await {
+    let refused = |description: &str| {
+        let refusal = Refusal {
+            client: client.first().map(|(name, _)| name.clone()),
+            ..invalid_client(description)
+        };
+        Ok(refusal.into_response())
+    };
+    let account = match prove(app, &client, knock.address()).await {
         Ok((account, _)) => account,
-        Err(error) if error.kind() == Kind::Unauthenticated => {
-            return Ok(invalid_client(error.message()).into_response());
-        }
+        Err(error) if error.kind() == Kind::Unauthenticated => return refused(error.message()),
         Err(error) => return Err(error),
     };
     if account.must_change {
-        let message = "The account has to change its password first.";
-        return Ok(invalid_client(message).into_response());
+        return refused("The account has to change its password first.");
     }
-    let token = issue(app, &account).await?;
+    let token = issue(&knock.cx, &account).await?;
     let body = json!({
         "access_token": token, "token_type": "Bearer", "expires_in": TOKEN_LIFETIME_S, "scope": SCOPE,
     });

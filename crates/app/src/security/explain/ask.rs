@@ -43,12 +43,10 @@ pub(super) async fn explain(cx: &Cx, request: ExplainRequest) -> Result<Explanat
 /// The context of somebody who has these grants. Nothing is changed in it.
 pub(super) fn as_subject(cx: &Cx, name: &str, grants: Grants) -> Cx {
     let identity = Identity {
-        account_id: None,
         name: name.to_owned(),
         provider: LOCAL_PROVIDER.to_owned(),
         grants: Arc::new(grants),
-        session_id: None,
-        must_change_password: false,
+        ..Identity::default()
     };
     Cx::new(
         Arc::clone(cx.app()),

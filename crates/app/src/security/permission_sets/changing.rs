@@ -25,7 +25,7 @@ pub(super) async fn create(cx: &Cx, request: SetCreation) -> Result<SetOutput, E
     let db = cx.db().clone();
     db.write("permission_sets.create", move |tx| {
         Box::pin(async move {
-            administration::begin(tx).await?;
+            let (_, cx) = administration::begin(tx, &cx).await?;
             let taken = permission_sets::Entity::find()
                 .filter(permission_sets::Column::NameFold.eq(db::fold(&name)))
                 .one(tx)
@@ -67,7 +67,7 @@ pub(super) async fn update(cx: &Cx, request: SetUpdate) -> Result<SetOutput, Err
     let db = cx.db().clone();
     db.write("permission_sets.update", move |tx| {
         Box::pin(async move {
-            administration::begin(tx).await?;
+            let (_, cx) = administration::begin(tx, &cx).await?;
             let row = changeable(tx, id).await?;
             role_grants::check_objects(tx, "Permissions", &grants).await?;
             refuse(
@@ -103,7 +103,7 @@ pub(super) async fn delete(cx: &Cx, id: Uuid) -> Result<(), Error> {
     let db = cx.db().clone();
     db.write("permission_sets.delete", move |tx| {
         Box::pin(async move {
-            administration::begin(tx).await?;
+            let (_, cx) = administration::begin(tx, &cx).await?;
             let row = changeable(tx, id).await?;
             let users = roles_in(tx, id).await?;
             if !users.is_empty() {

@@ -41,7 +41,7 @@ pub(super) async fn create(cx: &Cx, draft: Draft) -> Result<i64, Error> {
     let db = cx.db().clone();
     db.write("roles.create", move |tx| {
         Box::pin(async move {
-            administration::begin(tx).await?;
+            let (_, cx) = administration::begin(tx, &cx).await?;
             insert(tx, &cx, draft).await
         })
     })
@@ -65,7 +65,7 @@ pub(super) async fn copy(cx: &Cx, id: i64, request: RoleCopy) -> Result<i64, Err
     let db = cx.db().clone();
     db.write("roles.copy", move |tx| {
         Box::pin(async move {
-            administration::begin(tx).await?;
+            let (_, cx) = administration::begin(tx, &cx).await?;
             let copied = load(tx, id).await?;
             draft
                 .description
@@ -83,6 +83,7 @@ pub(super) async fn copy(cx: &Cx, id: i64, request: RoleCopy) -> Result<i64, Err
 async fn insert(tx: &db::Tx, cx: &Cx, draft: Draft) -> Result<i64, Error> {
     let name = checked_name("Name", draft.name.as_deref().unwrap_or_default())?;
     check_unused(tx, &name, None).await?;
+    cx.authorize_role_name(tx, &name).await?;
     let set = draft.permission_set_id.filter(|id| !id.is_nil());
     let set = set.unwrap_or(GLOBAL);
     let grants = draft.permissions.apply(&[])?;
@@ -130,13 +131,13 @@ pub(in crate::security) async fn change(cx: &Cx, id: i64, draft: Draft) -> Resul
     let db = cx.db().clone();
     db.write("roles.change", move |tx| {
         Box::pin(async move {
-            let begun = administration::begin(tx).await?;
+            let (begun, cx) = administration::begin(tx, &cx).await?;
             let before = load(tx, id).await?;
             let after = changed(tx, &cx, &before, draft).await?;
             if before.row.immutable {
                 check_immutable(&before, &after)?;
             }
-            check_giving(&cx, &before, &after)?;
+            check_giving(tx, &cx, &before, &after).await?;
             write(tx, &after).await?;
             begun.administrators_remain(tx).await?;
             let name = &after.row.name;
@@ -156,6 +157,9 @@ async fn changed(tx: &db::Tx, cx: &Cx, before: &Whole, draft: Draft) -> Result<W
     if let Some(name) = &draft.name {
         let name = checked_name("Name", name)?;
         check_unused(tx, &name, Some(before.row.id)).await?;
+        if db::fold(&name) != before.row.name_fold {
+            cx.authorize_role_name(tx, &name).await?;
+        }
         after.row.name_fold = db::fold(&name);
         after.row.name = name;
     }
@@ -178,18 +182,21 @@ async fn changed(tx: &db::Tx, cx: &Cx, before: &Whole, draft: Draft) -> Result<W
 }
 
 /// Refuses to give more than the caller holds: to the role what it did not grant, and the role to whom did not hold it.
-fn check_giving(cx: &Cx, before: &Whole, after: &Whole) -> Result<(), Error> {
+async fn check_giving(tx: &db::Tx, cx: &Cx, before: &Whole, after: &Whole) -> Result<(), Error> {
     let somebody_new = after
         .claim_ids
         .iter()
         .any(|id| !before.claim_ids.contains(id));
-    let whole = somebody_new
-        || after.row.enabled && !before.row.enabled
-        || after.row.permission_set_id != before.row.permission_set_id;
+    let joined = somebody_new || after.row.enabled && !before.row.enabled;
+    let whole = joined || after.row.permission_set_id != before.row.permission_set_id;
     let given = after.grants.iter();
     let given = given.filter(|grant| whole || !before.grants.iter().any(|had| had.covers(grant)));
     let given: Vec<Grant> = given.cloned().collect();
-    cx.authorize_giving(&given)
+    cx.authorize_giving(&given)?;
+    if joined {
+        cx.authorize_joining(tx, &[before.row.id]).await?;
+    }
+    Ok(())
 }
 
 async fn write(tx: &db::Tx, after: &Whole) -> Result<(), Error> {
@@ -221,7 +228,7 @@ pub(super) async fn delete(cx: &Cx, id: i64) -> Result<(), Error> {
     let db = cx.db().clone();
     db.write("roles.delete", move |tx| {
         Box::pin(async move {
-            let begun = administration::begin(tx).await?;
+            let (begun, cx) = administration::begin(tx, &cx).await?;
             let role = load(tx, id).await?;
             let name = &role.row.name;
             if role.row.immutable {

@@ -32,7 +32,11 @@ pub(in crate::security) enum Permissions {
     #[default]
     Stay,
     /// As version 1 says it: this for the whole system; grants on objects only add.
-    Version1(Vec<Grant>),
+    Version1 {
+        grants: Vec<Grant>,
+        /// All by names of version 1, `Area:Permission`.
+        named: bool,
+    },
     /// As version 2 says it: exactly this.
     Version2(Given),
     /// This too.
@@ -70,12 +74,13 @@ impl Permissions {
         };
         let after = match self {
             Self::Stay => return Ok(before.to_vec()),
-            Self::Version1(given) => {
-                let (given_system, given_objects): (Vec<Grant>, Vec<Grant>) = given
+            Self::Version1 { grants, named } => {
+                let (given_system, given_objects): (Vec<Grant>, Vec<Grant>) = grants
                     .into_iter()
                     .partition(|grant| grant.per() == Per::System);
                 // A client that sends back what it read changes nothing, though the names say less than the strings.
-                let same = !given_system.is_empty()
+                let same = named
+                    && !given_system.is_empty()
                     && legacy_names(&given_system) == legacy_names(&system)
                     && !legacy_names(&system).is_empty();
                 let system = if same { system } else { distinct(given_system) };
@@ -143,7 +148,11 @@ mod tests {
     #[test]
     fn version_1_replaces_what_is_system_wide() {
         let before = grants(&["/certificates/import/", "/certificate_stores/read/3/"]);
-        let apply = |given: &[&str]| texts(Permissions::Version1(grants(given)).apply(&before));
+        let version_1 = |given: &[&str]| Permissions::Version1 {
+            grants: grants(given),
+            named: given.iter().all(|text| text.contains(':')),
+        };
+        let apply = |given: &[&str]| texts(version_1(given).apply(&before));
         assert_eq!(
             apply(&[
                 "Certificates:Read",
@@ -162,11 +171,26 @@ mod tests {
             ]
         );
         let wide = grants(&["/certificate_authorities/read/", "/ssl/"]);
-        let echo = grants(&legacy_names(&wide));
+        let echo = legacy_names(&wide);
         assert_eq!(
-            Permissions::Version1(echo).apply(&wide).unwrap(),
+            version_1(&echo).apply(&wide).unwrap(),
             wide,
             "what was read and sent back"
+        );
+        let narrow = [
+            "/certificate_authorities/read/",
+            "/ssl/read/",
+            "/ssl/modify/",
+        ];
+        assert_eq!(legacy_names(&grants(&narrow)), echo, "the names say less");
+        assert_eq!(
+            texts(version_1(&narrow).apply(&wide)),
+            [
+                "/certificate_authorities/read/",
+                "/ssl/modify/",
+                "/ssl/read/"
+            ],
+            "strings mean what they say"
         );
     }
 

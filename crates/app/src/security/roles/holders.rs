@@ -71,7 +71,10 @@ async fn named(
             ));
             continue;
         }
-        match by_name(tx, &name, before).await? {
+        // Of two who hold it under one name, each is meant once.
+        let rest = before.iter().filter(|id| !ids.contains(*id));
+        let rest: Vec<i64> = rest.copied().collect();
+        match by_name(tx, &name, &rest).await? {
             Named::One(id) => ids.push(id),
             Named::Nobody => unknown.push(format!(
                 "Identities: there is no account and no claim {name:?}."
@@ -92,8 +95,8 @@ pub(in crate::security) enum Named {
     Several,
 }
 
-/// The claim of a name in any of the forms that sign-in takes: the whole name comes first, as an account, as one that holds
-/// the role already, or as the only claim of that value; then the local account without its domain.
+/// The claim of a name in any of the forms that sign-in takes: the whole name comes first, as one that holds the role already,
+/// as an account, or as the only claim of that value; then the local account without its domain.
 ///
 /// # Errors
 /// Those of the database.
@@ -109,8 +112,9 @@ pub(in crate::security) async fn by_name(
         .await?;
     let local = db::fold(LOCAL_PROVIDER);
     let account = found.iter().find(|claim| claim.provider_fold == local);
-    let holder = found.iter().find(|claim| before.contains(&claim.id));
-    match (account.or(holder), found.as_slice()) {
+    let holds = |claim: &&claims::Model| before.contains(&claim.id);
+    let holder = account.filter(holds).or(found.iter().find(holds));
+    match (holder.or(account), found.as_slice()) {
         (Some(claim), _) => return Ok(Named::One(claim.id)),
         (None, [only]) => return Ok(Named::One(only.id)),
         (None, [_, _, ..]) => return Ok(Named::Several),

@@ -129,6 +129,8 @@ async fn one(cx: Cx, PathId(id): PathId<i64>) -> Result<Json<RoleOutput>, Error>
     extensions(("x-permissions" = json!(["/security/modify/"])))
 )]
 async fn create(cx: Cx, Body(request): Body<RoleCreation>) -> Result<Json<RoleOutput>, Error> {
+    // Before the request is looked at.
+    cx.authorize_administration()?;
     let id = changing::create(&cx, request.try_into()?).await?;
     output(&cx, id).await.map(Json)
 }
@@ -140,6 +142,7 @@ async fn create(cx: Cx, Body(request): Body<RoleCreation>) -> Result<Json<RoleOu
     extensions(("x-permissions" = json!(["/security/modify/"])))
 )]
 async fn replace(cx: Cx, Body(request): Body<RoleUpdate>) -> Result<Json<RoleOutput>, Error> {
+    cx.authorize_administration()?;
     let id = request.id;
     changing::change(&cx, id, request.try_into()?).await?;
     output(&cx, id).await.map(Json)

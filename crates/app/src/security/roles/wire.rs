@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::draft::{Draft, Holders, Permissions};
 use crate::error::Error;
-use crate::security::permission_strings::refuse;
+use crate::security::permission_strings::{check_number, refuse};
 use crate::security::permissions::Grant;
 use crate::web::Maybe;
 
@@ -201,6 +201,9 @@ fn permissions(given: Option<Vec<String>>) -> Result<Permissions, Error> {
     let Some(given) = given else {
         return Ok(Permissions::Stay);
     };
+    check_number("Permissions", given.len())?;
+    // Paths say more than names do.
+    let named = given.iter().all(|text| text.contains(':'));
     let (mut grants, mut unknown) = (Vec::new(), Vec::new());
     for text in given {
         let found = Grant::parse(&text);
@@ -210,7 +213,7 @@ fn permissions(given: Option<Vec<String>>) -> Result<Permissions, Error> {
         grants.extend(found);
     }
     refuse("Permissions", "some of them do not exist", unknown)?;
-    Ok(Permissions::Version1(grants))
+    Ok(Permissions::Version1 { grants, named })
 }
 
 #[cfg(test)]

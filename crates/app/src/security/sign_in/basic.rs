@@ -27,6 +27,8 @@ const FAILURES_BEFORE_LOCK: i64 = 5;
 const FIRST_LOCK_MS: i64 = 30_000;
 /// The longest lock, in milliseconds.
 const LONGEST_LOCK_MS: i64 = 60 * 60 * 1000;
+/// No account has this id: to count its failures takes as long and changes nothing.
+const NOBODY: i64 = 0;
 /// How long a verified password is remembered, in milliseconds: every call of a Basic client carries it.
 const REMEMBERED_MS: i64 = 60_000;
 /// Passwords remembered at most.
@@ -98,13 +100,29 @@ pub(super) async fn sign_in(
 ) -> Result<Identity, Error> {
     let possible = [credentials(headers)?];
     let (account, generation) = prove(app, &possible, address).await?;
+    identity(app, account, generation).await
+}
+
+/// The identity of an account that was proven, with what it is granted in this generation.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn identity(
+    app: &App,
+    account: accounts::Model,
+    generation: i64,
+) -> Result<Identity, Error> {
+    let claim_ids = vec![account.claim_id];
     Ok(Identity {
         account_id: Some(account.id),
         must_change_password: account.must_change,
         name: account.name,
         provider: LOCAL_PROVIDER.to_owned(),
+        subject: account.id.to_string(),
         session_id: None,
-        grants: super::grants::of(app, &[account.claim_id], generation).await?,
+        grants: super::grants::of(app, &claim_ids, generation).await?,
+        claim_ids,
+        generation,
     })
 }
 
@@ -119,7 +137,11 @@ pub(crate) async fn prove(
     possible: &[(String, Zeroizing<String>)],
     address: Option<IpAddr>,
 ) -> Result<(accounts::Model, i64), Error> {
-    let refused = || Error::new(Kind::Unauthenticated, "The name or the password is wrong.");
+    // One refusal for all of it: neither it nor the time it takes tells whether there is such an account.
+    let refused = || {
+        let message = "The name or the password is wrong, or the account is locked for a while after wrong passwords.";
+        Error::new(Kind::Unauthenticated, message)
+    };
     let mut found = (None, 0);
     for (name, _) in possible.iter().filter(|(name, _)| !name.contains('\0')) {
         found = find(app, name).await?;
@@ -128,24 +150,30 @@ pub(crate) async fn prove(
         }
     }
     let (account, generation) = found;
-    let mut passwords = possible
+    let passwords: Vec<&Zeroizing<String>> = possible
         .iter()
         .map(|(_, password)| password)
-        .filter(|password| password.len() <= passwords::PASSWORD_OCTETS_MAX);
+        .filter(|password| password.len() <= passwords::PASSWORD_OCTETS_MAX)
+        .collect();
     let now = app.clock.now();
     let Some(account) = account else {
         let _failed = app.rates.proof(address, now)?;
-        // As much work as for an account that exists, so that the time tells nothing.
-        let password = passwords.next().cloned().unwrap_or_default();
-        passwords::hash(password, app.options.password_cost).await?;
+        // As much work as for a wrong password of an account that exists.
+        for password in passwords {
+            passwords::hash(password.clone(), app.options.password_cost).await?;
+        }
+        count_failure(app, NOBODY, now).await?;
         return Err(refused());
     };
     if account.locked_until.is_some_and(|until| until > now) {
         let _failed = app.rates.proof(address, now)?;
-        let message = "The account is locked for a while after wrong passwords. Try again later.";
-        return Err(Error::new(Kind::Unauthenticated, message));
+        // Whatever comes out: a right password does not end the lock, nor does a wrong one make it longer.
+        for password in passwords {
+            passwords::verify(password.clone(), account.password_hash.clone()).await?;
+        }
+        count_failure(app, NOBODY, now).await?;
+        return Err(refused());
     }
-    let passwords: Vec<&Zeroizing<String>> = passwords.collect();
     let hash = &account.password_hash;
     let known =
         |password: &&&Zeroizing<String>| app.credentials.knows(account.id, password, hash, now);
@@ -163,18 +191,19 @@ pub(crate) async fn prove(
             count_failure(app, account.id, now).await?;
             return Err(refused());
         };
+        if account.disabled {
+            tracing::warn!(account = account.name, address = ?address, "sign-in of a disabled account");
+            count_failure(app, NOBODY, now).await?;
+            return Err(refused());
+        }
         proof.succeeded();
         app.credentials.remember(account.id, password, hash, now);
+    } else if account.disabled {
+        return Err(refused());
     }
     // Also for a remembered password: only wrong ones in a row count.
     if account.failures != 0 {
         clear_failures(app, account.id).await?;
-    }
-    if account.disabled {
-        return Err(Error::new(
-            Kind::Unauthenticated,
-            "The account is disabled.",
-        ));
     }
     Ok((account, generation))
 }

@@ -34,6 +34,7 @@ struct Verified {
 /// Who a token stands for.
 pub(super) struct Bearer {
     pub(super) name: String,
+    pub(super) subject: String,
     pub(super) scheme: String,
     pub(super) claim_ids: Vec<i64>,
 }
@@ -101,6 +102,7 @@ pub(super) async fn sign_in(
             let claim_ids = token_claims::entered(app, &provider.scheme, &portrait.claims).await?;
             let bearer = Bearer {
                 name: portrait.name,
+                subject: portrait.subject,
                 scheme: provider.scheme.clone(),
                 claim_ids,
             };
@@ -109,12 +111,13 @@ pub(super) async fn sign_in(
         }
     };
     Ok(Identity {
-        account_id: None,
-        must_change_password: false,
-        name: bearer.name.clone(),
+        name: token_claims::qualified(&bearer.scheme, &bearer.name),
         provider: bearer.scheme.clone(),
-        session_id: None,
+        subject: bearer.subject.clone(),
+        claim_ids: bearer.claim_ids.clone(),
+        generation,
         grants: super::grants::of(app, &bearer.claim_ids, generation).await?,
+        ..Identity::default()
     })
 }
 
@@ -133,7 +136,13 @@ async fn verify(
             trouble = format!("the provider {} is disabled", provider.scheme);
             continue;
         }
-        match proven(app, provider, token, said, &provider.audiences()).await {
+        let audiences = provider.audiences();
+        if audiences.is_empty() {
+            // Its ID tokens are for this server too, and are no proof of anything to it.
+            trouble = format!("the provider {} has no Audience", provider.scheme);
+            continue;
+        }
+        match proven(app, provider, token, said, &audiences).await {
             Ok(claims) => return Ok(Ok((Arc::clone(provider), claims))),
             Err(reason) => trouble = reason,
         }

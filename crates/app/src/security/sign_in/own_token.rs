@@ -12,11 +12,11 @@ use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Value, json};
 
 use super::token::{self, Said, Wanted};
-use super::{basic, bearer, grants};
+use super::{basic, bearer};
 use crate::app::App;
-use crate::cx::Identity;
+use crate::audit::{self, Category, Entry, Operation};
+use crate::cx::{Cx, Identity};
 use crate::error::Error;
-use crate::security::claims::LOCAL_PROVIDER;
 use crate::security::token_keys;
 
 /// How long an access token lives, in seconds.
@@ -37,11 +37,12 @@ pub(crate) fn fingerprint(password_hash: &str) -> String {
     URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16])
 }
 
-/// A token for an account that has proven who it is.
+/// A token for an account that has proven who it is, and its record.
 ///
 /// # Errors
 /// Those of the database, and of the keys.
-pub(crate) async fn issue(app: &Arc<App>, account: &accounts::Model) -> Result<String, Error> {
+pub(crate) async fn issue(cx: &Cx, account: &accounts::Model) -> Result<String, Error> {
+    let app = cx.app();
     let (key_id, key) = token_keys::signing(app).await?;
     let now = app.clock.now() / 1000;
     let header = Header {
@@ -49,12 +50,26 @@ pub(crate) async fn issue(app: &Arc<App>, account: &accounts::Model) -> Result<S
         typ: Some("at+jwt".into()),
         ..Header::new(Algorithm::ES256)
     };
+    let id = app.randomness.guid();
     let claims = json!({
         "iss": issuer(app), "aud": issuer(app), "sub": account.name, "client_id": account.name,
-        "iat": now, "nbf": now, "exp": now + TOKEN_LIFETIME_S, "jti": app.randomness.guid(),
+        "iat": now, "nbf": now, "exp": now + TOKEN_LIFETIME_S, "jti": id,
         "account": account.id, "credential": fingerprint(&account.password_hash),
     });
-    jsonwebtoken::encode(&header, &claims, &key).map_err(Error::internal)
+    let token = jsonwebtoken::encode(&header, &claims, &key).map_err(Error::internal)?;
+    let message = format!(
+        "An access token was issued to the account {}.",
+        account.name
+    );
+    let entry = Entry::new(Operation::Created, Category::Access, &account.name, message)
+        .after(json!({ "Id": id, "AccountId": account.id }));
+    let cx = cx.clone();
+    let db = cx.db().clone();
+    db.write("tokens.issue", move |tx| {
+        Box::pin(async move { audit::record(tx, &cx, entry).await })
+    })
+    .await?;
+    Ok(token)
 }
 
 /// Whose token this is.
@@ -90,12 +105,5 @@ pub(super) async fn sign_in(
     if credential != Some(&fingerprint(&account.password_hash)) {
         return Err(refused("the account has another password since"));
     }
-    Ok(Identity {
-        account_id: Some(account.id),
-        must_change_password: account.must_change,
-        name: account.name,
-        provider: LOCAL_PROVIDER.to_owned(),
-        session_id: None,
-        grants: grants::of(app, &[account.claim_id], generation).await?,
-    })
+    basic::identity(app, account, generation).await
 }

@@ -9,6 +9,7 @@ use db::tables::{accounts, sessions};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect};
 
+use super::token_claims::qualified;
 use super::{bearer, grants, own_token, token_claims};
 use crate::app::App;
 use crate::cx::Identity;
@@ -82,13 +83,12 @@ fn of_account(column: accounts::Column) -> SimpleExpr {
 /// Whose session this is.
 ///
 /// # Errors
-/// 403 without the header of the cross-site guard; 401 for a session that is over.
+/// 401 for a session that is over; 403 for one that goes on, without the header of the cross-site guard.
 pub(super) async fn sign_in(
     app: &Arc<App>,
     secret: &str,
     headers: &HeaderMap,
 ) -> Result<Identity, Error> {
-    guarded(headers)?;
     let over = || Error::new(Kind::Unauthenticated, "The session is over. Sign in again.");
     let hash = hash(secret);
     let found = sessions::Entity::find()
@@ -118,6 +118,12 @@ pub(super) async fn sign_in(
             .ok_or_else(over)?,
         (None, None) => return Err(over()),
     };
+    let (name, subject) = match session.account_id {
+        Some(id) => (session.name, id.to_string()),
+        None => (qualified(&provider, &session.name), session.subject),
+    };
+    // Not before: who made up a cookie is nobody, and leaves no record.
+    guarded(headers).map_err(|error| error.tried(&name))?;
     if now - session.last_seen_at >= SEEN_STEP_MS {
         seen(app, session.id, now).await?;
     }
@@ -125,10 +131,13 @@ pub(super) async fn sign_in(
         account_id: session.account_id,
         // Such an account gets no session, and one made before ends with its password.
         must_change_password: false,
-        name: session.name,
+        name,
         provider,
+        subject,
         session_id: Some(session.id),
         grants: grants::of(app, &claim_ids, generation).await?,
+        claim_ids,
+        generation,
     })
 }
 
@@ -160,6 +169,7 @@ async fn of_provider(
     let claim_ids = token_claims::entered(app, &provider.scheme, &said).await?;
     let bearer = bearer::Bearer {
         name: session.name.clone(),
+        subject: session.subject.clone(),
         scheme: provider.scheme.clone(),
         claim_ids: claim_ids.clone(),
     };

@@ -15,6 +15,20 @@ const VALUES_MAX: usize = 500;
 /// Characters of a value at most; longer ones name nothing.
 const VALUE_MAX: usize = 1_000;
 
+/// The name of somebody a provider vouches for, as it stands where a local account's might: the names of those have no backslash.
+pub(super) fn qualified(scheme: &str, name: &str) -> String {
+    format!("{scheme}\\{name}")
+}
+
+/// A name without what cannot be seen, or turns around what stands beside it: it is shown, and written into records.
+fn shown(name: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    name.chars().filter(|c| !hidden(*c)).collect()
+}
+
 /// What is said of a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Portrait {
@@ -70,7 +84,10 @@ pub(crate) fn portrait(
         .find_map(|name| at(said, name).filter(|value| value.is_string()));
     let name = texts(named).next().or_else(|| texts(client_id).next());
     Ok(Portrait {
-        name: name.unwrap_or_else(|| subject.clone()),
+        name: name
+            .map(|name| shown(&name))
+            .filter(|name| !db::fold(name).is_empty())
+            .unwrap_or_else(|| shown(&subject)),
         subject,
         claims: found,
     })

@@ -20,6 +20,32 @@ fn with_id(mut role: Value, id: &Value) -> Value {
 }
 
 testkit::both_databases! {
+    async fn a_name_means_who_holds_the_role_already(server: TestServer) {
+        let admin = server.admin();
+        let foreign = |scheme: &str| json!({ "ClaimType": 0, "ClaimValue": "account1", "ProviderAuthenticationScheme": scheme, "Description": "" });
+        let made = crate::security::version_2(&admin, "POST", "/Security/Roles", crate::security::role("Held", &[], &[foreign("Active Directory"), foreign("idp")])).await.expect(200).json;
+        let before = made["Claims"].clone();
+        // A local account of that name comes later.
+        let account = server.account(&[]).await;
+        assert_eq!(account.name(), "account1");
+        let read = async || crate::security::version_2(&admin, "GET", &format!("/Security/Roles/{}", made["Id"]), json!(null)).await.expect(200).json["Claims"].clone();
+        let put = async |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| json!({ "AccountName": name })).collect();
+            let body = json!({ "Id": made["Id"], "Name": "Held", "Description": "", "Identities": names });
+            admin.put("/Security/Roles", body).await.expect(200);
+        };
+        put(&["account1", "account1"]).await;
+        assert_eq!(read().await, before, "what was read and sent back");
+        put(&["account1"]).await;
+        let one = read().await;
+        assert_eq!(one.as_array().map(Vec::len), Some(1));
+        assert_eq!(one[0], before[0]);
+        // Who is not held by anybody of that name means the account.
+        put(&[]).await;
+        put(&["account1"]).await;
+        assert_eq!(read().await[0]["Provider"]["AuthenticationScheme"], "Chancery");
+    }
+
     async fn a_role_from_creation_to_deletion(server: TestServer) {
         let admin = server.admin();
         let alice = server.account(&[]).await;

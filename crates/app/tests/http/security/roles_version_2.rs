@@ -12,6 +12,24 @@ fn subject() -> Value {
 }
 
 testkit::both_databases! {
+    async fn who_may_not_is_told_before_the_request_is_read(server: TestServer) {
+        let reader = server.account(&["/security/read/"]).await;
+        let bad = with(role("New", &["/nothing/"], &[]), "Id", 2);
+        for method in ["POST", "PUT"] {
+            version_2(&reader, method, "/Security/Roles", bad.clone()).await.expect(403);
+            reader.request(method, "/Security/Roles").json(&bad).send().await.expect(403);
+        }
+        let admin = server.admin();
+        let many: Vec<String> = (1..=1_001).map(|id| format!("/certificates/collections/read/{id}/")).collect();
+        let many = with(bad, "Permissions", json!(many));
+        for method in ["POST", "PUT"] {
+            let answers = [version_2(&admin, method, "/Security/Roles", many.clone()).await, admin.request(method, "/Security/Roles").json(&many).send().await];
+            for answer in answers {
+                assert!(answer.expect(400).message().starts_with("Permissions: 1001 are more than the 1000"));
+            }
+        }
+    }
+
     async fn a_role_from_creation_to_deletion(server: TestServer) {
         let admin = server.admin();
         let alice = server.account(&[]).await;
