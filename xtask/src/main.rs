@@ -2,6 +2,7 @@
 
 mod bench;
 mod document;
+mod fuzz;
 mod openapi_check;
 mod packages;
 mod postgres;
@@ -19,6 +20,8 @@ const USAGE: &str = "\
 cargo xtask test [-- CARGO_TEST_ARGUMENTS]  all tests, on SQLite and on a private PostgreSQL; then the coverage of the interface.
                                             With arguments: only what they name, without the coverage.
 cargo xtask bench [-- ARGUMENTS]            the benchmarks on both databases, as JSON
+cargo xtask fuzz TARGET [--seconds N] [--seed N]
+                                            a decoder of the pki crate under mutated inputs; an unknown target lists them
 cargo xtask routes                          method, path, file and line, permissions of every operation
 cargo xtask tidy                            who knows whom, file lengths, forbidden words, documents that mirror code
 cargo xtask openapi-check [ARGUMENTS]       our OpenAPI documents against the contract, where ../shared is present";
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let done = match command.as_str() {
         "test" => test::run(&rest),
         "bench" => bench::run(&rest),
+        "fuzz" => fuzz::run(&rest),
         "routes" => routes::run(),
         "tidy" => tidy::run(),
         "openapi-check" => openapi_check::run(&rest),

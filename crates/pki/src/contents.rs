@@ -16,8 +16,11 @@ pub const MAXIMUM_FILE_BYTES: usize = 24 * 1024 * 1024;
 /// Most certificates of one file.
 pub const MAXIMUM_FILE_CERTIFICATES: usize = 10_000;
 
-/// Most private keys of one file: each under a password costs a key derivation.
+/// Most private keys of one file.
 pub const MAXIMUM_FILE_KEYS: usize = 100;
+
+/// Most key derivations for one file: every PKCS#12 and every encrypted key costs one or more.
+pub const MAXIMUM_FILE_PASSWORD_TRIALS: usize = 16;
 
 /// Deepest nesting: base64 of PEM of PKCS#7 has three levels.
 pub const MAXIMUM_NESTING: usize = 4;
@@ -97,6 +100,7 @@ impl Contents {
         let mut reader = Reader {
             password,
             contents: Contents::default(),
+            trials: 0,
             seen: std::collections::HashSet::new(),
         };
         reader.any(octets, "file", 1)?;
@@ -119,6 +123,7 @@ impl Contents {
 struct Reader<'a> {
     password: Option<&'a str>,
     contents: Contents,
+    trials: usize,
     seen: std::collections::HashSet<[u8; 32]>,
 }
 
@@ -132,7 +137,7 @@ impl Reader<'_> {
         if octets.starts_with(&jks::MAGIC) || octets.starts_with(&jks::JCEKS_MAGIC) {
             return self.key_store(octets, place);
         }
-        if octets.first() == Some(&SEQUENCE) && !octets.starts_with(b"0\n") {
+        if octets.first() == Some(&SEQUENCE) {
             // Bare base64 may start with the digit zero, but then it is text.
             let text = octets
                 .iter()
@@ -240,10 +245,24 @@ impl Reader<'_> {
         self.add_key(key, place, None)
     }
 
+    /// Counts what costs a key derivation.
+    fn try_password(&mut self, place: &str) -> Result<(), ContentsError> {
+        self.trials += 1;
+        if self.trials > MAXIMUM_FILE_PASSWORD_TRIALS {
+            return Err(ContentsError::TooMany {
+                place: place.to_owned(),
+                what: "encrypted keys",
+                limit: MAXIMUM_FILE_PASSWORD_TRIALS,
+            });
+        }
+        Ok(())
+    }
+
     fn encrypted_key(&mut self, der: &[u8], place: &str) -> Result<(), ContentsError> {
         let password = self.password.ok_or_else(|| ContentsError::PasswordNeeded {
             place: place.to_owned(),
         })?;
+        self.try_password(place)?;
         let key = PrivateKey::from_encrypted_pkcs8_der(der, password)
             .map_err(|error| at(place, error))?;
         self.add_key(key, place, None)
@@ -294,6 +313,7 @@ impl Reader<'_> {
     }
 
     fn pkcs12(&mut self, der: &[u8], place: &str) -> Result<(), ContentsError> {
+        self.try_password(place)?;
         let found =
             pkcs12::from_pkcs12(der, self.password.unwrap_or_default()).map_err(|error| {
                 let place = place.to_owned();
@@ -402,7 +422,7 @@ impl Reader<'_> {
 fn undecodable(place: &str, entry: usize, offset: usize) -> ContentsError {
     malformed(
         &inside(place, &format!("entry {entry} (offset {offset})")),
-        "the block cannot be decoded, or it is cut short",
+        "the block cannot be decoded, is cut short, or too long",
     )
 }
 

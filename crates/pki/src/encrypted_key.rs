@@ -20,8 +20,8 @@ use crate::key::PrivateKey;
 /// Rounds of the key derivation in what is written.
 const ROUNDS: u32 = 210_000;
 
-/// Most rounds that are carried out on reading: about two seconds.
-pub const MAXIMUM_ROUNDS: u32 = 10_000_000;
+/// Most rounds that are carried out on reading: about a second.
+pub const MAXIMUM_ROUNDS: u32 = 2_000_000;
 
 const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.12");

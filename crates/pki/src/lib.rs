@@ -8,6 +8,7 @@ mod armor;
 mod ber;
 mod certificate;
 mod chain;
+mod chain_order;
 mod contents;
 mod crl;
 mod distinguished_name;
@@ -34,9 +35,10 @@ pub mod validation;
 
 pub use certificate::{Certificate, MAXIMUM_CERTIFICATE_BYTES, Reading, Warning};
 pub use chain::build_chain;
+pub use chain_order::ChainOrder;
 pub use contents::{
     Contents, ContentsError, FoundCertificate, FoundKey, MAXIMUM_FILE_BYTES,
-    MAXIMUM_FILE_CERTIFICATES, MAXIMUM_FILE_KEYS, MAXIMUM_NESTING,
+    MAXIMUM_FILE_CERTIFICATES, MAXIMUM_FILE_KEYS, MAXIMUM_FILE_PASSWORD_TRIALS, MAXIMUM_NESTING,
 };
 pub use crl::CertificateRevocationList;
 pub use distinguished_name::DistinguishedName;

@@ -143,6 +143,25 @@ pub fn encode(label: &str, der: &[u8]) -> String {
     text
 }
 
+/// The certificates one after another in the order given; with headers, the subject and issuer stand
+/// before each, as OpenSSL writes them.
+#[must_use]
+pub fn bundle(certificates: &[crate::Certificate], headers: bool) -> String {
+    let mut text = String::new();
+    for certificate in certificates {
+        if headers {
+            // A name cannot start a block of its own: line ends in it are escaped.
+            text.push_str(&format!(
+                "subject={}\nissuer={}\n",
+                certificate.subject(),
+                certificate.issuer()
+            ));
+        }
+        text.push_str(&encode("CERTIFICATE", certificate.der()));
+    }
+    text
+}
+
 /// Label, headers, bytes and length of the block at the start of `text`.
 #[expect(
     clippy::type_complexity,

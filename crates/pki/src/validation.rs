@@ -4,6 +4,7 @@
 mod checks;
 mod names;
 mod path;
+mod policies;
 mod report;
 mod revocation;
 

@@ -125,6 +125,14 @@ impl Certificate {
         ber::elements(list).map(|element| RawExtension::of(&element?))
     }
 
+    /// The value of an extension; of two the first.
+    pub(crate) fn extension_value(&self, oid: &str) -> Option<&[u8]> {
+        self.raw_extensions()
+            .filter_map(Result::ok)
+            .find(|extension| extension.oid() == oid)
+            .map(|extension| extension.value)
+    }
+
     fn observe_extensions(&self, warnings: &mut Vec<Warning>) {
         let mut seen: Vec<&[u8]> = Vec::new();
         for extension in self.raw_extensions() {

@@ -1,4 +1,4 @@
-//! The checks of one certificate at its place in a path, all but trust and revocation.
+//! The checks of one certificate at its place in a path, all but trust, policies and revocation.
 
 use super::Demand;
 use super::names;
@@ -11,11 +11,8 @@ const KEY_USAGE: &str = "2.5.29.15";
 const BASIC_CONSTRAINTS: &str = "2.5.29.19";
 const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
 const ANY_USAGE: &str = "2.5.29.37.0";
-const POLICY_MAPPINGS: &str = "2.5.29.33";
-const POLICY_CONSTRAINTS: &str = "2.5.29.36";
-const INHIBIT_ANY_POLICY: &str = "2.5.29.54";
 
-/// Extensions that are understood: a critical one among them is no reason to refuse. The policies are, see [`policies`].
+/// Extensions that are understood: a critical one among them is no reason to refuse.
 const UNDERSTOOD: [&str; 10] = [
     KEY_USAGE,
     "2.5.29.17",
@@ -23,10 +20,10 @@ const UNDERSTOOD: [&str; 10] = [
     "2.5.29.30",
     "2.5.29.31",
     "2.5.29.32",
-    POLICY_MAPPINGS,
-    POLICY_CONSTRAINTS,
+    "2.5.29.33",
+    "2.5.29.36",
     EXTENDED_KEY_USAGE,
-    INHIBIT_ANY_POLICY,
+    "2.5.29.54",
 ];
 
 /// All checks of the certificate at `index` of a path; `trusted` says whether the last one is a root.
@@ -43,7 +40,6 @@ pub(super) fn of(
         basic_constraints(path, index, is_root),
         key_usage(certificate, index),
         names::check(path, index),
-        policies(certificate),
         critical_extensions(certificate),
     ];
     if let Some(usage) = demand.extended_key_usage
@@ -138,18 +134,6 @@ fn extended_key_usage(certificate: &Certificate, usage: &str) -> Check {
     }
 }
 
-/// Policies themselves restrict nothing unless somebody asks for one; constraints on them would, and are not worked out.
-fn policies(certificate: &Certificate) -> Check {
-    let constrained = [POLICY_CONSTRAINTS, POLICY_MAPPINGS, INHIBIT_ANY_POLICY];
-    match constrained.iter().find(|oid| has(certificate, oid)) {
-        Some(oid) => Check::not_checked(
-            Test::Policies,
-            format!("the constraint on policies {oid} is not worked out here"),
-        ),
-        None => Check::passed(Test::Policies, "it puts no constraint on policies"),
-    }
-}
-
 fn critical_extensions(certificate: &Certificate) -> Check {
     let test = Test::CriticalExtensions;
     let mut seen = std::collections::HashSet::new();
@@ -175,7 +159,5 @@ fn critical_extensions(certificate: &Certificate) -> Check {
 }
 
 fn has(certificate: &Certificate, oid: &str) -> bool {
-    certificate
-        .raw_extensions()
-        .any(|extension| extension.is_ok_and(|extension| extension.oid() == oid))
+    certificate.extension_value(oid).is_some()
 }

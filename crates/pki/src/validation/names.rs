@@ -91,7 +91,7 @@ pub(super) fn check(path: &[&Certificate], index: usize) -> Check {
 }
 
 fn constraints_of(authority: &Certificate) -> Result<Option<Constraints>, String> {
-    let Some(value) = value_of(authority, NAME_CONSTRAINTS) else {
+    let Some(value) = authority.extension_value(NAME_CONSTRAINTS) else {
         return Ok(None);
     };
     let malformed = |_| "they do not have their form".to_owned();
@@ -134,7 +134,7 @@ fn constraints_of(authority: &Certificate) -> Result<Option<Constraints>, String
 /// The alternative names, the subject, its e-mail addresses, and its common name where it stands for a DNS name.
 fn names_of(certificate: &Certificate) -> Result<Vec<Name>, String> {
     let mut names = Vec::new();
-    if let Some(value) = value_of(certificate, SUBJECT_ALTERNATIVE_NAME) {
+    if let Some(value) = certificate.extension_value(SUBJECT_ALTERNATIVE_NAME) {
         let unreadable = |_| "its alternative names cannot be read".to_owned();
         for name in ber::elements(
             ber::only(value, SEQUENCE, "alternative names")
@@ -343,14 +343,6 @@ fn is_host(name: &str) -> bool {
                     .bytes()
                     .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
         })
-}
-
-fn value_of<'a>(certificate: &'a Certificate, oid: &str) -> Option<&'a [u8]> {
-    certificate
-        .raw_extensions()
-        .filter_map(Result::ok)
-        .find(|extension| extension.oid() == oid)
-        .map(|extension| extension.value)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::checks;
 use super::report::{Check, Judgement, Outcome, Report, Test};
-use super::{Demand, Evidence, MAXIMUM_PATH, MAXIMUM_SIGNATURE_CHECKS, revocation};
+use super::{Demand, Evidence, MAXIMUM_PATH, MAXIMUM_SIGNATURE_CHECKS, policies, revocation};
 use crate::certificate::Certificate;
 use crate::error::Error;
 
@@ -235,8 +235,9 @@ impl<'a> Search<'a> {
             .collect();
         let trusted = trust.outcome == Outcome::Passed;
         let mut judgements = Vec::with_capacity(path.len());
-        for (index, number) in path.iter().enumerate() {
-            let mut all = Vec::new();
+        let policies = policies::check(&certificates, trusted);
+        for ((index, number), policy) in path.iter().enumerate().zip(policies) {
+            let mut all = vec![policy];
             match path.get(index + 1) {
                 Some(issuer) => {
                     all.push(self.signature(*number, *issuer));

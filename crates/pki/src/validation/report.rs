@@ -50,7 +50,7 @@ pub enum Test {
     ExtendedKeyUsage,
     /// The names against the constraints of the authorities above (§4.2.1.10).
     NameConstraints,
-    /// Policies (§6.1.3 d): not worked out, so that constraints on them are not checked.
+    /// Whether a policy holds along the path where a certificate demands one (§6.1.3 d to f).
     Policies,
     /// Extensions that must be understood (§4.2).
     CriticalExtensions,

@@ -154,6 +154,7 @@ fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     all.extend(plain_cases());
     all.extend(extension_cases());
+    all.extend(policy_cases());
     all.extend(name_cases());
     all.extend(revocation_cases());
     all.extend(path_cases());
@@ -306,11 +307,6 @@ fn extension_cases() -> Vec<Case> {
         true,
         &element(0x30, &[&element(0x30, &[&oid("1.2.3.4")])]),
     );
-    let explicit = extension(
-        "2.5.29.36",
-        true,
-        &element(0x30, &[&element(0x80, &[&[0]])]),
-    );
     let good_twice = basic_constraints(false, None);
     vec![
         with("intermediate-is-no-authority", None, Some(not_authority), None, Some(Test::BasicConstraints)),
@@ -350,8 +346,142 @@ fn extension_cases() -> Vec<Case> {
         .java("RFC 5280 gives the usages of authorities no meaning and the JDK none; ours and OpenSSL restrict what stands below")
         .usage(),
         with("critical-policies", None, None, Some(leaf(std::slice::from_ref(&policy))), None),
-        with("explicit-policy-is-demanded", None, Some(authority(None, &[explicit])), None, Some(Test::Policies))
-            .openssl("OpenSSL works policies out only with -policy_check; ours does not work them out and so does not call it valid"),
+    ]
+}
+
+/// The middle and the end have extensions about policies.
+fn policy_cases() -> Vec<Case> {
+    let policies = |ids: &[&str]| {
+        let ids: Vec<u8> = ids
+            .iter()
+            .flat_map(|id| element(0x30, &[&oid(id)]))
+            .collect();
+        extension("2.5.29.32", false, &element(0x30, &[&ids]))
+    };
+    let constraints = |tag, skip| {
+        extension(
+            "2.5.29.36",
+            true,
+            &element(0x30, &[&element(tag, &[&[skip]])]),
+        )
+    };
+    let explicit = constraints(0x80, 0);
+    let explicit_without_mapping = extension(
+        "2.5.29.36",
+        true,
+        &element(0x30, &[&element(0x80, &[&[0]]), &element(0x81, &[&[0]])]),
+    );
+    let inhibit_any = extension("2.5.29.54", true, &element(2, &[&[0]]));
+    let mapping = |from: &str, to: &str| {
+        let pair = element(0x30, &[&oid(from), &oid(to)]);
+        extension("2.5.29.33", true, &element(0x30, &[&pair]))
+    };
+    let (one, two, any) = ("1.2.3.1", "1.2.3.2", "2.5.29.32.0");
+    let failed = Some(Test::Policies);
+    let case = |name, middle: &[Vec<u8>], end: &[Vec<u8>], expected| {
+        with(
+            name,
+            None,
+            Some(authority(None, middle)),
+            Some(leaf(end)),
+            expected,
+        )
+    };
+    vec![
+        case(
+            "policy-demanded-and-none-there",
+            std::slice::from_ref(&explicit),
+            &[],
+            failed,
+        ),
+        case(
+            "policy-demanded-and-only-below",
+            std::slice::from_ref(&explicit),
+            &[policies(&[one])],
+            failed,
+        ),
+        case(
+            "policy-demanded-and-there",
+            &[explicit.clone(), policies(&[one])],
+            &[policies(&[one])],
+            None,
+        ),
+        case(
+            "policy-demanded-and-another-there",
+            &[explicit.clone(), policies(&[one])],
+            &[policies(&[two])],
+            failed,
+        ),
+        case(
+            "policy-demanded-and-one-of-two-there",
+            &[explicit.clone(), policies(&[one, two])],
+            &[policies(&[two])],
+            None,
+        ),
+        case(
+            "policy-demanded-and-any-above",
+            &[explicit.clone(), policies(&[any])],
+            &[policies(&[two])],
+            None,
+        ),
+        case(
+            "policy-demanded-and-any-below",
+            &[explicit.clone(), policies(&[one])],
+            &[policies(&[any])],
+            None,
+        ),
+        case(
+            "any-policy-inhibited",
+            &[explicit.clone(), inhibit_any, policies(&[one])],
+            &[policies(&[any])],
+            failed,
+        ),
+        case("policy-demanded-later", &[constraints(0x80, 5)], &[], None),
+        case(
+            "policy-demanded-by-the-leaf",
+            &[],
+            std::slice::from_ref(&explicit),
+            failed,
+        ),
+        case(
+            "policies-differ-and-none-is-demanded",
+            &[policies(&[one])],
+            &[policies(&[two])],
+            None,
+        ),
+        case(
+            "policy-mapped",
+            &[explicit.clone(), policies(&[one]), mapping(one, two)],
+            &[policies(&[two])],
+            None,
+        ),
+        case(
+            "policy-mapped-away",
+            &[explicit.clone(), policies(&[one]), mapping(one, two)],
+            &[policies(&[one])],
+            failed,
+        ),
+        case(
+            "any-policy-mapped",
+            &[policies(&[one]), mapping(any, two)],
+            &[],
+            failed,
+        ),
+        {
+            let root = party("CN=Root");
+            let (upper, lower) = (party("CN=Upper"), party("CN=Lower"));
+            let upper_extensions = [explicit_without_mapping, policies(&[one])];
+            let lower_extensions = [policies(&[one]), mapping(one, two)];
+            Case {
+                leaf: leaf(&[policies(&[two])]).sign(&party("CN=end.example"), &lower),
+                intermediates: vec![
+                    authority(None, &upper_extensions).sign(&upper, &root),
+                    authority(None, &lower_extensions).sign(&lower, &upper),
+                ],
+                roots: vec![authority(None, &[]).sign(&root, &root)],
+                ..with("policy-mapping-inhibited", None, None, None, failed)
+            }
+        },
     ]
 }
 

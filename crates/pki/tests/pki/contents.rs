@@ -310,6 +310,60 @@ fn bombs_are_refused() {
 }
 
 #[test]
+fn a_file_costs_only_so_many_key_derivations() {
+    let sample = sample();
+    let p12 = pkcs12::to_pkcs12(
+        &sample.key,
+        &sample.chain(),
+        "n",
+        "pw",
+        Encryption::ModernForRandomPassword,
+    )
+    .unwrap();
+    let many = pki::pem::encode("CERTIFICATE", &p12).repeat(pki::MAXIMUM_FILE_PASSWORD_TRIALS + 1);
+    assert!(matches!(
+        refused(many.as_bytes(), Some("pw")),
+        ContentsError::TooMany {
+            what: "encrypted keys",
+            ..
+        }
+    ));
+}
+
+#[test]
+fn chains_are_written_in_both_orders() {
+    let sample = sample();
+    let chain = sample.chain();
+    for (order, expected) in [
+        ("EndEntityFirst", [&sample.leaf, &sample.root]),
+        ("endentityfirst", [&sample.leaf, &sample.root]),
+        ("RootFirst", [&sample.root, &sample.leaf]),
+    ] {
+        let arranged = pki::ChainOrder::parse(order).unwrap().arrange(&chain);
+        let expected = expected.map(Clone::clone);
+        assert_eq!(arranged, expected);
+        let der = pkcs7::certificates_to_pkcs7_der(&arranged).unwrap();
+        let text = openssl(&["pkcs7", "-inform", "DER", "-print_certs"], &der);
+        assert_eq!(found(text.as_bytes(), None), expected);
+        assert_eq!(
+            found(
+                pki::pem::bundle(&arranged, order == "RootFirst").as_bytes(),
+                None
+            ),
+            expected
+        );
+    }
+    assert!(pki::ChainOrder::parse("sideways").is_none());
+    let text = pki::pem::bundle(&chain, true);
+    assert!(
+        text.starts_with(
+            "subject=CN=leaf.example\nissuer=CN=Test Root,O=Chancery\n-----BEGIN CERTIFICATE-----\n"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
 fn odd_certificates_come_with_their_warnings() {
     let odd = crate::foreign::foreign(
         "odd-contents",

@@ -13,6 +13,8 @@ mod foreign;
 #[cfg(test)]
 mod forge;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod issuing;
 #[cfg(test)]
 mod key_stores;

@@ -48,6 +48,9 @@ pub(crate) fn openssl_verdicts(files: &Path, cases: &[Case], at_ms: i64) -> Verd
                 "verify",
                 "-no-CApath",
                 "-no-CAstore",
+                "-policy_check",
+                "-policy",
+                "2.5.29.32.0",
                 "-attime",
                 &(at_ms / 1000).to_string(),
             ]);
