@@ -225,7 +225,7 @@ impl OcspAnswer {
         let end = single
             .next_update
             .unwrap_or(single.this_update + WITHOUT_END_MS);
-        if at_ms + SKEW_MS < single.this_update || at_ms > end {
+        if at_ms.saturating_add(SKEW_MS) < single.this_update || at_ms > end {
             return Err("the OCSP answer is not of this time".to_owned());
         }
         self.verify(issuer, at_ms)?;

@@ -9,7 +9,7 @@ use p12_keystore::{
 };
 use zeroize::Zeroizing;
 
-use crate::ber::{Element, element, read};
+use crate::ber::{self, Element, element, read};
 use crate::{Certificate, PrivateKey};
 
 /// Longest file that is read, in bytes.
@@ -134,11 +134,21 @@ pub fn from_pkcs12(der: &[u8], password: &str) -> Result<Pkcs12, Error> {
             "it has too many encrypted parts".to_owned(),
         ));
     }
-    let archive = Pkcs12Archive::from_pkcs12(der, password)?;
+    let unproven = encrypted_parts > 0 && !has_mac(der);
+    // One wrong password in 256 leaves a padding that looks right. Without a MAC only what comes after tells.
+    let explain = |error| match error {
+        Error::Malformed(_) | Error::Key(crate::Error::Malformed { .. }) if unproven => {
+            Error::WrongPassword
+        }
+        other => other,
+    };
+    let archive =
+        Pkcs12Archive::from_pkcs12(der, password).map_err(|error| explain(error.into()))?;
     let key_bag = archive.keys.first();
     let key = key_bag
         .map(|bag| PrivateKey::from_pkcs8_der(bag.key.as_der()))
-        .transpose()?;
+        .transpose()
+        .map_err(|error| explain(error.into()))?;
     let key_id = key_bag
         .and_then(|bag| bag.local_key_id.as_ref())
         .map(AsRef::as_ref);
@@ -170,6 +180,11 @@ pub fn from_pkcs12(der: &[u8], password: &str) -> Result<Pkcs12, Error> {
         certificates,
         friendly_name,
     })
+}
+
+/// Whether a third part, `MacData`, follows version and content.
+fn has_mac(der: &[u8]) -> bool {
+    read(der, 0).is_ok_and(|(pfx, _)| ber::elements(pfx.content).count() > 2)
 }
 
 fn key_store(

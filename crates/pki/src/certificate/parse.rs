@@ -154,7 +154,10 @@ impl Extensions {
                 self.subject_key_id = Some(identifier.0.to_vec());
             }
             ParsedExtension::ParseError { .. } => {
-                self.not_understood.push(extension.oid.to_id_string());
+                let oid = extension.oid.to_id_string();
+                if !self.not_understood.contains(&oid) {
+                    self.not_understood.push(oid);
+                }
             }
             _ => {}
         }

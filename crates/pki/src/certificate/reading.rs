@@ -12,6 +12,9 @@ use crate::error::Result;
 /// Longest certificate that is read, in octets: 10,000 long names fit.
 pub const MAXIMUM_CERTIFICATE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Most warnings of one certificate.
+pub(super) const MAXIMUM_WARNINGS: usize = 100;
+
 /// Something about a certificate that is not as it should be; the certificate was read all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
@@ -92,7 +95,7 @@ impl Certificate {
     }
 
     /// Whether the signed algorithm is the one beside the signature (RFC 5280 §4.1.1.2).
-    pub(crate) fn names_its_algorithm_twice(&self) -> bool {
+    pub(crate) fn algorithms_agree(&self) -> bool {
         let outside = ber::read(self.der(), 0).ok().and_then(|(outer, _)| {
             let mut parts = ber::elements(outer.content).skip(1);
             parts.next()?.ok()
@@ -136,6 +139,9 @@ impl Certificate {
     fn observe_extensions(&self, warnings: &mut Vec<Warning>) {
         let mut seen: Vec<&[u8]> = Vec::new();
         for extension in self.raw_extensions() {
+            if warnings.len() >= MAXIMUM_WARNINGS {
+                break;
+            }
             match extension {
                 Ok(extension) if seen.contains(&extension.identifier) => {
                     let reason = format!("{} stands in it more than once", extension.oid());

@@ -6,6 +6,7 @@ use x509_parser::extensions::X509Extension;
 use x509_parser::prelude::FromDer;
 
 use super::parse::{self, Extensions};
+use super::reading::MAXIMUM_WARNINGS;
 use super::{Content, Warning};
 use crate::ber::{self, CONTEXT_0, CONTEXT_3, Element, INTEGER, SEQUENCE};
 use crate::distinguished_name::DistinguishedName;
@@ -196,6 +197,9 @@ fn extensions(der: &[u8], wrapped: Option<Element<'_>>, warnings: &mut Vec<Warni
         return known;
     };
     for element in ber::elements(sequence.0.content) {
+        if warnings.len() >= MAXIMUM_WARNINGS {
+            break;
+        }
         match element {
             Ok(element) => match X509Extension::from_der(element.whole) {
                 Ok((_, extension)) => known.take(&extension),

@@ -91,6 +91,29 @@ fn ders(certificates: &[Certificate]) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Padding alone would let one wrong password in 256 through to another error.
+#[test]
+fn every_wrong_password_is_told_without_a_mac() {
+    let (key, certificates) = test_chain();
+    let text = pem::encode("PRIVATE KEY", &key.to_pkcs8_der())
+        + &pem::encode("CERTIFICATE", certificates[0].der());
+    let password = format!("pass:{PASSWORD}");
+    let der = with_file(text.as_bytes(), |path| {
+        openssl(
+            &[
+                "pkcs12", "-export", "-in", path, "-passout", &password, "-iter", "1", "-nomac",
+            ],
+            b"",
+        )
+        .unwrap()
+    });
+    assert!(from_pkcs12(&der, PASSWORD).is_ok());
+    for number in 0..2000 {
+        let error = from_pkcs12(&der, &format!("wrong {number}")).unwrap_err();
+        assert!(matches!(error, Error::WrongPassword), "{number}: {error}");
+    }
+}
+
 #[test]
 fn openssl_reads_every_encryption_without_its_legacy_provider() {
     let (key, certificates) = test_chain();

@@ -51,7 +51,7 @@ pub(super) fn of(
 }
 
 pub(super) fn signature(certificate: &Certificate, issuer: &Certificate) -> Check {
-    if !certificate.names_its_algorithm_twice() {
+    if !certificate.algorithms_agree() {
         return Check::failed(
             Test::Signature,
             "it names two different signature algorithms",

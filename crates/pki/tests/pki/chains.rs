@@ -174,6 +174,10 @@ fn plain_cases() -> Vec<Case> {
     let mut unknown_algorithm = good_leaf();
     unknown_algorithm.inner_algorithm = Some(unknown.clone());
     unknown_algorithm.outer_algorithm = Some(unknown);
+    let md5 = element(0x30, &[&oid("1.2.840.113549.1.1.4"), &element(5, &[])]);
+    let mut weak_algorithm = good_leaf();
+    weak_algorithm.inner_algorithm = Some(md5.clone());
+    weak_algorithm.outer_algorithm = Some(md5);
     let mut no_root = with("no-root", None, None, None, Some(Test::Trust));
     no_root.roots = vec![authority(None, &[]).sign(&party("CN=Other"), &party("CN=Other"))];
     let mut no_middle = with("no-intermediate", None, None, None, Some(Test::Trust));
@@ -281,6 +285,13 @@ fn plain_cases() -> Vec<Case> {
             None,
             None,
             Some(unknown_algorithm),
+            Some(Test::Signature),
+        ),
+        with(
+            "weak-algorithm",
+            None,
+            None,
+            Some(weak_algorithm),
             Some(Test::Signature),
         ),
         no_root,

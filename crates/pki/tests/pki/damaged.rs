@@ -225,6 +225,30 @@ fn names_keys_and_extensions_that_are_none() {
 }
 
 #[test]
+fn a_hundred_thousand_odd_extensions_are_a_hundred_warnings() {
+    let broken = element(
+        0x30,
+        &[element(6, &[0x55, 0x1d, 0x13]), element(4, &[0xff; 3])].concat(),
+    );
+    let wrong = element(0x30, &[1, 1, 0]);
+    for extension in [broken, wrong] {
+        let started = std::time::Instant::now();
+        let der = Parts {
+            extensions: vec![extension; 100_000],
+            ..Parts::good()
+        }
+        .der();
+        let reading = read(&der);
+        assert!(
+            (1..=110).contains(&reading.warnings.len()),
+            "{}",
+            reading.warnings.len()
+        );
+        assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    }
+}
+
+#[test]
 fn every_kind_of_alternative_name_and_ten_thousand_of_them() {
     let general = [
         element(
