@@ -18,7 +18,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("jobs", &["db"]),
     ("ca", &["pki", "secrets"]),
     ("stores", &["pki", "secrets"]),
-    ("agent", &["stores", "agent-protocol", "pki", "secrets"]),
+    ("agent", &["stores", "agent-protocol", "pki"]),
     (
         "app",
         &[
@@ -31,7 +31,6 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "egress",
             "jobs",
             "ca",
-            "stores",
         ],
     ),
     (

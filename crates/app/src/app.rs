@@ -38,6 +38,8 @@ pub struct Options {
     pub body_limit: usize,
     /// Octets of a request body at most, for agents: inventories are large.
     pub agent_body_limit: usize,
+    /// Octets of all request bodies in memory at most.
+    pub bodies_in_memory: usize,
     /// How hard a password is to guess.
     pub password_cost: PasswordCost,
     /// How many days bodies of audit records are kept.
@@ -75,6 +77,7 @@ impl Options {
             agents_prefix: "/KeyfactorAgents".into(),
             body_limit: 16 * 1024 * 1024,
             agent_body_limit: 64 * 1024 * 1024,
+            bodies_in_memory: 256 * 1024 * 1024,
             password_cost: PasswordCost::default(),
             audit_retention_days: 2_557,
             job_lease_ms: 10 * 60 * 1000,
@@ -93,6 +96,11 @@ pub enum StartError {
     /// The key ring is not the one that this database's secrets are sealed with.
     #[error("the sealing key does not fit this database: {0}")]
     SealingKey(String),
+    /// The keys of the audit log are gone from a database that is set up. New ones would begin another log, as if nothing had been.
+    #[error(
+        "the keys of the audit log are gone from this database; put back a backup that has them: docs/audit.md"
+    )]
+    AuditKeys,
     /// The database was never set up, and this is not the moment to do it.
     #[error("the database holds no installation of Chancery")]
     Empty,
@@ -120,6 +128,7 @@ pub struct App {
     pub(crate) audit: audit::Log,
     pub(crate) enrollments: enrollment::Recorder,
     pub(crate) rates: RateLimits,
+    pub(crate) bodies: web::BodyBudget,
     routes: OnceLock<[ApiRoutes; 2]>,
 }
 
@@ -144,6 +153,7 @@ impl App {
         );
         let egress = egress::Client::new(options.egress.clone());
         let rates = RateLimits::new(&options.rates);
+        let bodies = web::BodyBudget::new(options.bodies_in_memory);
         let app = Arc::new(Self {
             db,
             keyring: RwLock::new(Arc::new(keyring)),
@@ -162,6 +172,7 @@ impl App {
             audit: audit::Log::default(),
             enrollments: enrollment::Recorder::default(),
             rates,
+            bodies,
             routes: OnceLock::new(),
         });
         audit::open(&app).await?;

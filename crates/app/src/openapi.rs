@@ -101,6 +101,10 @@ fn complete_operation(operation: &mut Operation, version: u8) {
         "500",
         "A fault of the server; the correlation id leads to it in the log.",
     );
+    refuse(
+        "503",
+        "The database is away, or the server has as much to do as it can. The same request may do later.",
+    );
     // What a body names may be missing as well.
     if has_path_value || operation.request_body.is_some() {
         refuse("404", "There is no such thing.");

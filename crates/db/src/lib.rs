@@ -14,6 +14,7 @@ mod migrations;
 mod pool;
 mod reader;
 mod rows;
+mod snapshot;
 pub mod tables;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -26,6 +27,7 @@ pub use gather::{Gather, NotDone};
 pub use pool::{Db, Durability, Options};
 pub use reader::Reader;
 pub use rows::{insert_all, reserve_ids};
+pub use snapshot::Snapshot;
 
 /// The open transaction that a closure of [`Db::write`] works on.
 pub type Tx = sea_orm::DatabaseTransaction;

@@ -3,19 +3,25 @@
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, Statement, TransactionTrait};
+use sea_orm::{
+    ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DbErr, Statement, TransactionTrait,
+};
+use tokio::sync::Semaphore;
 
 use crate::reader::Reader;
 use crate::writer::Writer;
-use crate::{Dialect, Error, Tx, WriteFuture, migrations};
+use crate::{Dialect, Error, Snapshot, Tx, WriteFuture, migrations};
 
 /// How long a connection of another process may hold the SQLite file before a statement gives up, in milliseconds.
 const SQLITE_BUSY_TIMEOUT_MS: u64 = 10_000;
 /// Connections besides those of single reads, for snapshots.
 const SQLITE_SNAPSHOTS: u32 = 2;
+/// How long a connection, or the turn of a snapshot, is waited for.
+const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Pages in the write-ahead log before it is folded back into the file.
 const SQLITE_CHECKPOINT_PAGES: u32 = 4_000;
 
@@ -54,6 +60,8 @@ pub struct Db {
     dialect: Dialect,
     reader: Reader,
     writer: Option<Writer>,
+    /// Snapshots at a time.
+    snapshots: Arc<Semaphore>,
 }
 
 tokio::task_local! {
@@ -66,6 +74,10 @@ tokio::task_local! {
 /// rolled back to, and answers `COMMIT` by rolling back without saying so.
 async fn usable(tx: &Tx) -> bool {
     tx.execute_unprepared("SELECT 1").await.is_ok()
+}
+
+fn turns(count: u32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(count.max(1) as usize))
 }
 
 impl Db {
@@ -99,6 +111,7 @@ impl Db {
             dialect: Dialect::Sqlite,
             reader: Reader::new(pool, options.readers),
             writer: Some(writer),
+            snapshots: turns(SQLITE_SNAPSHOTS),
         })
     }
 
@@ -109,7 +122,7 @@ impl Db {
             .min_connections(1)
             .sqlx_logging(false)
             .test_before_acquire(false)
-            .acquire_timeout(Duration::from_secs(30));
+            .acquire_timeout(WAIT_MAX);
         let mut pool = Database::connect(connect).await?;
         pool.set_metric_callback(|statement| {
             if statement.failed {
@@ -122,9 +135,10 @@ impl Db {
         migrations::migrate_postgres(&pool).await?;
         Ok(Self {
             dialect: Dialect::Postgres,
-            // Writes and snapshots have the other half.
+            // Snapshots have half of the other half, and writes at least the rest.
             reader: Reader::new(pool, options.postgres_connections / 2),
             writer: None,
+            snapshots: turns(options.postgres_connections / 4),
         })
     }
 
@@ -138,12 +152,14 @@ impl Db {
         &self.reader
     }
 
-    /// A transaction that sees the committed state of one moment, for answers put together from several reads. It is to be
-    /// read from and dropped.
+    /// The committed state of one moment, for answers put together from several reads. Who has one does not ask for another.
     ///
     /// # Errors
-    /// What the database said.
-    pub async fn snapshot(&self) -> Result<Tx, Error> {
+    /// What the database said; that it is away, when no turn came.
+    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+        let turn = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.snapshots).acquire_owned());
+        let turn = turn.await.ok().and_then(Result::ok);
+        let turn = turn.ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
         // SQLite's deferred transaction is a snapshot from its first read on.
         let isolation = match self.dialect {
             Dialect::Sqlite => None,
@@ -153,7 +169,8 @@ impl Db {
             isolation_level: isolation,
             ..Default::default()
         };
-        Ok(self.reader.pool().begin_with_options(options).await?)
+        let tx = self.reader.pool().begin_with_options(options).await?;
+        Ok(Snapshot::new(tx, turn))
     }
 
     /// Runs `work` in one transaction that is kept when it answers `Ok` and rolled back when it answers `Err` or panics.
@@ -200,7 +217,10 @@ impl Db {
                 if !statement_failed || usable(&tx).await {
                     #[cfg(feature = "killpoints")]
                     crate::killpoints::reached(name, crate::killpoints::Moment::BeforeCommit);
-                    tx.commit().await.map_err(Error::from)?;
+                    // Not as a database that is away: then the same could be asked again.
+                    tx.commit()
+                        .await
+                        .map_err(|error| Error::WriterStopped(error.to_string()))?;
                     #[cfg(feature = "killpoints")]
                     crate::killpoints::reached(name, crate::killpoints::Moment::AfterCommit);
                     return Ok(value);

@@ -159,3 +159,66 @@ async fn an_open_database_can_be_opened_again() {
     insert(&again, "two").await.unwrap();
     assert_eq!(Entity::find().all(db.read()).await.unwrap().len(), 2);
 }
+
+/// Ends all connections to the database but the one that says so.
+async fn end_connections(address: &str) {
+    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(address)
+        .await
+        .expect("a connection");
+    sqlx::query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .execute(&mut connection)
+    .await
+    .expect("the connections end");
+}
+
+#[tokio::test]
+async fn a_read_survives_the_end_of_its_connection() {
+    let Some(fresh) = testing::postgres().await else {
+        return;
+    };
+    insert(&fresh, "there").await.expect("a row");
+    let all = || async { Entity::find().all(fresh.read()).await };
+    for _ in 0..3 {
+        let (one, two) = tokio::join!(all(), all());
+        assert_eq!((one.expect("rows").len(), two.expect("rows").len()), (1, 1));
+        end_connections(fresh.address()).await;
+    }
+    assert_eq!(all().await.expect("rows").len(), 1);
+    assert_eq!(
+        Entity::find()
+            .one(fresh.read())
+            .await
+            .expect("a row")
+            .map(|row| row.value),
+        Some(7)
+    );
+}
+
+#[tokio::test]
+async fn snapshots_leave_connections_to_those_who_write() {
+    let Some(fresh) = testing::postgres().await else {
+        return;
+    };
+    let db = Db::open(
+        fresh.address(),
+        &Options {
+            readers: 1,
+            postgres_connections: 4,
+        },
+    )
+    .await
+    .expect("it opens");
+    let snapshots: Vec<_> = (0..6)
+        .map(|_| {
+            let db = db.clone();
+            tokio::spawn(async move { db.snapshot().await.map(std::mem::forget) })
+        })
+        .collect();
+    tokio::time::timeout(std::time::Duration::from_secs(20), insert(&db, "written"))
+        .await
+        .expect("a connection is left")
+        .expect("a row");
+    snapshots.iter().for_each(tokio::task::JoinHandle::abort);
+}

@@ -140,15 +140,21 @@ impl TestServer {
     /// # Panics
     /// When it cannot be started.
     pub async fn second(&self) -> (Arc<App>, Client) {
-        let fresh = &self._fresh;
-        let app = App::open(options(fresh.address.clone(), fresh.folder(), &self.clock))
-            .await
-            .expect("the second server starts");
+        let app = self.open_again().await.expect("the second server starts");
         let credentials = Some((ADMINISTRATOR.to_owned(), PASSWORD.to_owned()));
         (
             Arc::clone(&app),
             Client::new(app, self.database, credentials),
         )
+    }
+
+    /// Another application on the same database and folder, if it starts.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn open_again(&self) -> Result<Arc<App>, app::StartError> {
+        let fresh = &self._fresh;
+        App::open(options(fresh.address.clone(), fresh.folder(), &self.clock)).await
     }
 
     /// The folder for the server's files.

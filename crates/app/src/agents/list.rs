@@ -2,7 +2,7 @@
 
 use db::tables::agents::{Column, Entity, Model};
 use sea_orm::EntityTrait;
-use sea_orm::sea_query::{Expr, Func, SimpleExpr};
+use sea_orm::sea_query::{Expr, SimpleExpr};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -72,10 +72,6 @@ fn column(column: Column) -> SimpleExpr {
     Expr::col((Entity, column))
 }
 
-fn lower(of: Column) -> SimpleExpr {
-    Func::lower(column(of)).into()
-}
-
 const PLATFORMS: FieldKind = FieldKind::Integer(&[
     ("unknown", 0),
     ("net", 1),
@@ -94,15 +90,15 @@ const FIELDS: &[Field] = &[
     field("ClientMachine", FieldKind::Folded, || {
         column(Column::ClientMachineFold)
     }),
-    field("Identity", FieldKind::Folded, || lower(Column::Username)),
-    field("Username", FieldKind::Folded, || lower(Column::Username)),
+    field("Identity", FieldKind::Text, || column(Column::Username)),
+    field("Username", FieldKind::Text, || column(Column::Username)),
     field("LastSeen", FieldKind::Date, || column(Column::LastSeen)),
     field("Platform", PLATFORMS, || column(Column::Platform)),
     field("AgentPlatform", PLATFORMS, || column(Column::Platform)),
     field("Status", STATUSES, || column(Column::Status)),
     field("Version", FieldKind::Text, || column(Column::Version)),
-    field("Capabilities", FieldKind::Folded, || {
-        lower(Column::Capabilities)
+    field("Capabilities", FieldKind::Text, || {
+        column(Column::Capabilities)
     }),
     field("Thumbprint", FieldKind::UpperHex, || {
         column(Column::Thumbprint)

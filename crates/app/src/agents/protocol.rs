@@ -93,9 +93,18 @@ pub(crate) async fn serve(
         Ok(who) => who,
         Err(error) => return empty(app.rates.refused(error, address, app.clock.now())),
     };
+    let _turn = match who.turn(app, address) {
+        Ok(turn) => turn,
+        Err(error) => return empty(error),
+    };
+    let (request, share) = {
+        let (parts, body) = request.into_parts();
+        let (body, share) = app.bodies.count(body);
+        (Request::from_parts(parts, body), share)
+    };
     let body = match read_body(request, app.options.agent_body_limit).await {
         Ok(body) => body,
-        Err(status) => return status.into_response(),
+        Err(status) => return share.check().err().map_or(status.into_response(), empty),
     };
     // Agents act in the server's name: what they may do is bound by their session and not by permissions.
     let cx = Cx::new(

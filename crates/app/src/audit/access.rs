@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::{HeaderValue, Method};
@@ -36,6 +37,8 @@ type SignIn = (String, String);
 pub(crate) struct Access {
     /// The hour, and the sign-ins of it that have their record.
     seen: Mutex<(i64, HashSet<SignIn>)>,
+    /// The hour in which what has passed was last cleared away.
+    cleared: AtomicI64,
     beside: Arc<Semaphore>,
 }
 
@@ -43,6 +46,7 @@ impl Default for Access {
     fn default() -> Self {
         Self {
             seen: Mutex::default(),
+            cleared: AtomicI64::new(0),
             beside: Arc::new(Semaphore::new(BESIDE_MAX as usize)),
         }
     }
@@ -129,11 +133,13 @@ async fn first_of_the_hour(
             if first == 0 {
                 return Ok(());
             }
-            // What has passed is in the records; two hours are kept for clocks that differ.
-            Entity::delete_many()
-                .filter(Column::Hour.lt(hour - 1))
-                .exec(tx)
-                .await?;
+            if cx.app().audit.access.cleared.swap(hour, Ordering::Relaxed) != hour {
+                // What has passed is in the records; two hours are kept for clocks that differ.
+                Entity::delete_many()
+                    .filter(Column::Hour.lt(hour - 1))
+                    .exec(tx)
+                    .await?;
+            }
             super::record(tx, &cx, entry).await
         })
     })

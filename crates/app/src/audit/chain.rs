@@ -5,21 +5,28 @@
 //! no row is hot and nobody waits.
 
 use db::Dialect;
-use db::tables::audit_records::Model;
-use sea_orm::{ActiveModelTrait, ConnectionTrait, DbBackend, IntoActiveModel, Statement, Value};
+use db::tables::audit_records::{Column, Entity, Model};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel,
+    QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+};
 
 use super::entry::Entry;
-use super::keys::{Keys, Place};
-use super::leaf;
+use super::keys::{Keys, Place, tree_row};
+use super::state::State;
+use super::{check, leaf};
 use crate::cx::Cx;
 use crate::error::Error;
 
 /// How often a record looks for another id, when somebody else's row has the one it was given.
 const ATTEMPTS: usize = 10;
+/// Rows that are looked at together for the newest that is the server's.
+const PAGE: u64 = 200;
 
 const COLUMNS: &str = "id, chain, position, at, actor, on_behalf_of, address, operation, category, level, name, message, before, \
-                       after, correlation_id, leaf_hash, mac";
-const VALUES: &str = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17";
+                       after, correlation_id, actor_fold, on_behalf_of_fold, name_fold, leaf_hash, mac";
+const VALUES: &str =
+    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20";
 
 /// Where a record goes.
 struct Target {
@@ -134,13 +141,23 @@ fn row(cx: &Cx, keys: &Keys, entry: &Entry, target: &Target) -> Result<Model, Er
         before: text(&entry.before),
         after: text(&entry.after),
         correlation_id: cx.correlation_id(),
+        actor_fold: String::new(),
+        on_behalf_of_fold: None,
+        name_fold: String::new(),
         leaf_hash: Vec::new(),
         mac: Vec::new(),
     };
     let hash = transparency::leaf_hash(&leaf::line(&row)?);
+    (row.actor_fold, row.on_behalf_of_fold, row.name_fold) = folded(&row);
     row.leaf_hash = hash.to_vec();
     row.mac = keys.record_mac(row.chain, row.position, &hash).to_vec();
     Ok(row)
+}
+
+/// What a record's columns to be found by hold: actor, on behalf of, name.
+pub(super) fn folded(row: &Model) -> (String, Option<String>, String) {
+    let on_behalf_of = row.on_behalf_of.as_deref().map(db::fold);
+    (db::fold(&row.actor), on_behalf_of, db::fold(&row.name))
 }
 
 /// False when another row has the id.
@@ -165,13 +182,16 @@ async fn insert(tx: &db::Tx, dialect: Dialect, keys: &Keys, row: Model) -> Resul
         row.before.into(),
         row.after.into(),
         row.correlation_id.into(),
+        row.actor_fold.into(),
+        row.on_behalf_of_fold.into(),
+        row.name_fold.into(),
         row.leaf_hash.into(),
         row.mac.into(),
     ];
     if dialect == Dialect::Postgres {
         // One way to the server instead of two.
         sql = format!(
-            "WITH head AS (UPDATE audit_heads SET position = $3, mac = $18 WHERE chain = $2) {sql}"
+            "WITH head AS (UPDATE audit_heads SET position = $3, mac = $21 WHERE chain = $2) {sql}"
         );
         values.push(keys.head_mac(chain, position).to_vec().into());
     }
@@ -225,7 +245,7 @@ async fn sqlite_target(tx: &db::Tx, cx: &Cx, keys: &Keys) -> Result<Target, Erro
         Some(row) => Some((row.try_get("", "position")?, row.try_get("", "mac")?)),
         None => None,
     };
-    let position = next_position(tx, DbBackend::Sqlite, keys, SQLITE_CHAIN, head).await?;
+    let position = next_position(tx, keys, SQLITE_CHAIN, head).await?;
     let put = Statement::from_sql_and_values(
         DbBackend::Sqlite,
         "INSERT INTO audit_heads (chain, position, mac) VALUES (0, $1, $2)
@@ -276,7 +296,7 @@ async fn postgres_target(tx: &db::Tx, keys: &Keys) -> Result<Target, Error> {
             (0, None, next_id(tx, Dialect::Postgres, 0).await?)
         }
     };
-    let position = next_position(tx, DbBackend::Postgres, keys, chain, head).await?;
+    let position = next_position(tx, keys, chain, head).await?;
     Ok(Target {
         chain,
         position,
@@ -288,7 +308,6 @@ async fn postgres_target(tx: &db::Tx, keys: &Keys) -> Result<Target, Error> {
 /// finds it missing and writes that down, whatever was deleted to hide what.
 async fn next_position(
     tx: &db::Tx,
-    backend: DbBackend,
     keys: &Keys,
     chain: i32,
     head: Option<(i64, Vec<u8>)>,
@@ -298,20 +317,39 @@ async fn next_position(
     {
         return Ok(position + 1);
     }
-    let newest = Statement::from_sql_and_values(
-        backend,
-        "SELECT MAX(position) AS position FROM audit_records WHERE chain = $1",
-        [chain.into()],
-    );
-    let row = tx.query_one_raw(newest).await?;
-    let newest: Option<i64> = row
-        .map(|row| row.try_get("", "position"))
-        .transpose()?
-        .flatten();
     tracing::error!(
         chain,
         "the head of an audit chain was changed by somebody else"
     );
-    let claimed = head.map_or(0, |(position, _)| position);
-    Ok(newest.unwrap_or(0).max(claimed).saturating_add(2))
+    let signed =
+        State::read(tree_row(tx, false).await?, keys).map_or(0, |state| state.position(chain));
+    Ok(newest(tx, keys, chain, signed).await? + 2)
+}
+
+/// The position of the newest record that this server wrote to a chain; `signed` when there is none after that. What others put
+/// there, and what a head claims that is not the server's, say nothing.
+pub(super) async fn newest(
+    tx: &db::Tx,
+    keys: &Keys,
+    chain: i32,
+    signed: i64,
+) -> Result<i64, Error> {
+    let mut below = i64::MAX;
+    loop {
+        let rows = Entity::find()
+            .filter(Column::Chain.eq(chain))
+            .filter(Column::Position.gt(signed))
+            .filter(Column::Position.lte(below))
+            .order_by_desc(Column::Position)
+            .limit(PAGE)
+            .all(tx)
+            .await?;
+        if let Some(row) = rows.iter().find(|row| check::own(keys, row).is_ok()) {
+            return Ok(row.position);
+        }
+        match rows.last() {
+            Some(last) if last.position > signed + 1 => below = last.position - 1,
+            _ => return Ok(signed),
+        }
+    }
 }

@@ -16,7 +16,7 @@ use super::keys::{Keys, tree_row};
 use super::proofs::transparency_leaf;
 use super::state::State;
 use super::tiles::{self, TilesError};
-use super::{leaf, list, places};
+use super::{chain, leaf, list, places, sequence};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::Permission;
@@ -51,6 +51,7 @@ pub(super) async fn validate(cx: Cx, PathId(id): PathId<i64>) -> Result<Json<boo
 }
 
 async fn sound(cx: &Cx, keys: &Keys, row: &Model) -> Result<Result<(), String>, Error> {
+    let kept = cx.app().audit.kept();
     let snapshot = cx.db().snapshot().await?;
     let hash = match own(keys, row) {
         Ok(hash) => hash,
@@ -60,7 +61,7 @@ async fn sound(cx: &Cx, keys: &Keys, row: &Model) -> Result<Result<(), String>, 
         Ok(state) => state,
         Err(reason) => return Ok(Err(reason)),
     };
-    match kept::compare(&snapshot, cx.app().audit.kept().as_ref(), &state).await {
+    match kept::compare(&snapshot, &kept, &state).await {
         Ok(()) => {}
         Err(Comparison::Differs(reason)) => return Ok(Err(reason)),
         Err(Comparison::Database(error)) => return Err(error),
@@ -90,10 +91,14 @@ async fn sound(cx: &Cx, keys: &Keys, row: &Model) -> Result<Result<(), String>, 
 }
 
 /// The record's own hash, when columns, hash and MAC agree.
-fn own(keys: &Keys, row: &Model) -> Result<Hash, &'static str> {
+pub(super) fn own(keys: &Keys, row: &Model) -> Result<Hash, &'static str> {
     let hash = leaf::hash(row).ok_or("it cannot be read")?;
     if hash[..] != row.leaf_hash[..] {
         return Err("its columns were changed");
+    }
+    let (actor, on_behalf_of, name) = chain::folded(row);
+    if actor != row.actor_fold || on_behalf_of != row.on_behalf_of_fold || name != row.name_fold {
+        return Err("the columns that it is found by were changed");
     }
     if keys.record_mac(row.chain, row.position, &hash)[..] != row.mac[..] {
         return Err("this server did not write it");
@@ -147,7 +152,8 @@ pub(crate) struct AuditVerification {
     findings: Vec<String>,
 }
 
-/// Checks every record of the database, the tree over them, and the newest checkpoint. Takes some seconds for a million records.
+/// Checks every record of the database, the tree over them, and the newest checkpoint. Takes some seconds for a million records, so
+/// one check runs at a time. What it finds is logged and recorded.
 #[utoipa::path(
     get,
     path = "/Chancery/Audit/Verify",
@@ -157,10 +163,19 @@ pub(crate) struct AuditVerification {
 )]
 pub(super) async fn verify(cx: Cx) -> Result<Json<AuditVerification>, Error> {
     cx.authorize(Permission::AuditingRead)?;
-    let keys = cx.app().audit.keys()?;
+    let log = &cx.app().audit;
+    let _turn = log.checking.try_lock().map_err(|_| {
+        Error::too_many(
+            "The audit log is being checked already. Ask again later.",
+            1_000,
+        )
+    })?;
+    let keys = log.keys()?;
+    let kept = log.kept();
     let snapshot = cx.db().snapshot().await?;
     let mut check = Check {
         keys: &keys,
+        dialect: cx.db().dialect(),
         findings: Vec::new(),
     };
     let mut verification = AuditVerification {
@@ -173,7 +188,7 @@ pub(super) async fn verify(cx: Cx) -> Result<Json<AuditVerification>, Error> {
     match State::read(tree_row(&snapshot, false).await?, &keys) {
         Err(reason) => check.find(reason),
         Ok(state) => {
-            match kept::compare(&snapshot, cx.app().audit.kept().as_ref(), &state).await {
+            match kept::compare(&snapshot, &kept, &state).await {
                 Ok(()) => {}
                 Err(Comparison::Differs(reason)) => check.find(reason),
                 Err(Comparison::Database(error)) => return Err(error),
@@ -184,6 +199,13 @@ pub(super) async fn verify(cx: Cx) -> Result<Json<AuditVerification>, Error> {
                 check.records(&snapshot, &state, &leaves).await?;
         }
     }
+    drop(snapshot);
+    if let Some(first) = check.findings.first() {
+        let reason = format!("{} findings, the first: {first}", check.findings.len());
+        if log.is_news("check", &reason) {
+            sequence::report(cx.app(), reason).await;
+        }
+    }
     verification.valid = check.findings.is_empty();
     verification.findings = check.findings;
     Ok(Json(verification))
@@ -191,6 +213,7 @@ pub(super) async fn verify(cx: Cx) -> Result<Json<AuditVerification>, Error> {
 
 struct Check<'a> {
     keys: &'a Keys,
+    dialect: db::Dialect,
     findings: Vec<String>,
 }
 
@@ -326,10 +349,11 @@ impl Check<'_> {
         let none = BTreeSet::new();
         let heads = audit_heads::Entity::find().all(tx).await?;
         let known: BTreeSet<i32> = heads.iter().map(|head| head.chain).collect();
-        for chain in state.positions.keys().chain(waiting.keys()) {
-            if !known.contains(chain) {
-                self.find(format!("the head of chain {chain} is gone"));
-            }
+        let mut used = state.positions.clone();
+        used.extend(waiting.keys().map(|chain| (*chain, 0)));
+        let gone = sequence::chains_without_head(self.dialect, &used, &known);
+        if let Some(finding) = sequence::heads_are_gone(&gone) {
+            self.find(finding);
         }
         for head in heads {
             let (chain, signed) = (head.chain, state.position(head.chain));

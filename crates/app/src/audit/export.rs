@@ -10,9 +10,12 @@ use db::tables::audit_records::{Column, Entity, Model};
 use db::tables::audit_runs;
 use futures::stream;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder};
-use transparency::{TILE_WIDTH, TileId, Tiles, export_header, pruned_line, to_base64};
+use transparency::{Hash, TILE_WIDTH, TileId, Tiles, export_header, pruned_line, to_base64};
 
-use super::{leaf, places, sequence, tiles};
+use super::keys::tree_row;
+use super::state::State;
+use super::tiles::TilesError;
+use super::{leaf, places, proofs, sequence, tiles};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::Permission;
@@ -23,6 +26,8 @@ pub struct Export {
     cx: Cx,
     size: u64,
     next: u64,
+    /// Bodies before this place may be gone, as the log says that is exported.
+    pruned_before: i64,
     header: Option<String>,
 }
 
@@ -49,6 +54,7 @@ impl Export {
             cx: cx.clone(),
             size: state.checkpoint.size,
             next: 0,
+            pruned_before: state.pruned_before,
             header: Some(export_header(keys.signer.verifier(), &state.note)),
         })
     }
@@ -79,31 +85,31 @@ impl Export {
             level: 1,
             index: id.index / TILE_WIDTH,
         };
-        let mut known = Tiles::default();
         let read = self.cx.db().read();
-        tiles::load(read, &[id, above], &mut known)
-            .await
-            .map_err(Error::from)?;
-        let nodes = known.nodes(id).unwrap_or_default();
-        let rows = self.rows(first, count).await?;
+        let (start, end) = (first.cast_signed(), (first + count).cast_signed());
+        let leaves = leaves_of(read, start, end).await.map_err(Error::from)?;
+        let gone = |(place, _, row): &&(i64, Hash, Option<Model>)| {
+            row.is_none() && *place >= self.pruned_before
+        };
+        if let Some((place, ..)) = leaves.iter().find(gone) {
+            self.check_pruned(*place).await?;
+        }
         let mut text = String::with_capacity(128 * 1024);
-        for offset in 0..count {
+        for (_, node, row) in leaves {
             // A row that makes no line any more is as good as none.
-            let line = rows
-                .get(&(first + offset))
-                .and_then(|row| leaf::line(row).ok());
-            let node = usize::try_from(offset).ok().and_then(|at| nodes.get(at));
-            match (line.map(String::from_utf8), node) {
+            let line = row.and_then(|row| leaf::line(&row).ok());
+            match line.map(String::from_utf8) {
                 // A line end in a record would be one that the server never wrote: the hash of the line tells.
-                (Some(Ok(line)), _) => text.push_str(&line.replace('\n', " ")),
-                (_, Some(node)) => text.push_str(&pruned_line(node)),
-                (_, None) => {
-                    return Err(Error::internal("the tiles of the audit tree are damaged"));
-                }
+                Some(Ok(line)) => text.push_str(&line.replace('\n', " ")),
+                _ => text.push_str(&pruned_line(&node)),
             }
             text.push('\n');
         }
         if count == TILE_WIDTH {
+            let mut known = Tiles::default();
+            tiles::load(read, &[above], &mut known)
+                .await
+                .map_err(Error::from)?;
             let at = usize::try_from(id.index % TILE_WIDTH).unwrap_or_default();
             let root = known.nodes(above).and_then(|nodes| nodes.get(at));
             let root =
@@ -114,21 +120,46 @@ impl Export {
         Ok(Some(text))
     }
 
-    /// The records of these places that are still there.
-    async fn rows(&self, first: u64, count: u64) -> Result<BTreeMap<u64, Model>, Error> {
-        let (first, end) = (first.cast_signed(), (first + count).cast_signed());
-        records_of(self.cx.db().read(), first, end)
-            .await
-            .map(|rows| {
-                rows.into_iter()
-                    .map(|(leaf, row)| (leaf.cast_unsigned(), row))
-                    .collect()
-            })
+    /// Breaks the export off when it is overtaken by a pruning that its own records do not tell of: whoever checked it would take
+    /// the bodies for missing.
+    async fn check_pruned(&self, place: i64) -> Result<(), Error> {
+        let keys = self.cx.app().audit.keys()?;
+        let state = State::read(tree_row(self.cx.db().read(), false).await?, &keys);
+        match state {
+            Ok(state) if place < state.pruned_before => Err(Error::conflict(
+                "Records were pruned while they were exported. Begin again.",
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
+/// What stands at places `first` up to `end` of the tree: place, hash of the leaf, and the record as far as it is there.
+pub(super) async fn leaves_of(
+    connection: &impl sea_orm::ConnectionTrait,
+    first: i64,
+    end: i64,
+) -> Result<Vec<(i64, Hash, Option<Model>)>, TilesError> {
+    let tile = |place: i64| TileId {
+        level: 0,
+        index: place.cast_unsigned() / TILE_WIDTH,
+    };
+    let mut ids: Vec<TileId> = (first..end).map(tile).collect();
+    ids.dedup();
+    let mut known = Tiles::default();
+    tiles::load(connection, &ids, &mut known).await?;
+    let mut rows = records_of(connection, first, end).await?;
+    (first..end)
+        .map(|place| {
+            let hash = proofs::transparency_leaf(&known, place.cast_unsigned());
+            let hash = hash.map_err(|_| TilesError::Damaged)?;
+            Ok((place, hash, rows.remove(&place)))
+        })
+        .collect()
+}
+
 /// The records that stand at places `first` up to `end` of the tree, with their places, as far as they are there.
-pub(super) async fn records_of(
+async fn records_of(
     connection: &impl sea_orm::ConnectionTrait,
     first: i64,
     end: i64,

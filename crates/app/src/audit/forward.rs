@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use db::tables::audit_cursors::{ActiveModel, Column, Entity};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use transparency::to_base64;
 use uuid::Uuid;
 
-use super::export::records_of;
+use super::entry::Level;
+use super::export::leaves_of;
 use super::keys::tree_row;
-use super::leaf;
 use super::state::State;
+use super::{leaf, sequence};
 use crate::app::App;
 use crate::error::Error;
 
@@ -27,7 +29,8 @@ pub struct Forwarded {
     pub at: i64,
     /// 0 information, 1 warning, 2 failure.
     pub level: i32,
-    /// The record as one line of JSON: its place in the tree, then the members of its leaf.
+    /// The record as one line of JSON: its place in the tree, then the members of its leaf; `pruned` or `missing` with the hash of
+    /// the leaf instead, when there is no such record any more.
     pub line: String,
 }
 
@@ -45,6 +48,11 @@ pub struct Batch {
     /// In the order of the tree.
     pub records: Vec<Forwarded>,
     next: i64,
+}
+
+/// A line with the place in the tree in front of its members.
+fn with_place(place: i64, line: &str) -> String {
+    format!("{{\"leaf_index\":{place},{}", &line[1..])
 }
 
 impl Forwarder {
@@ -74,18 +82,43 @@ impl Forwarder {
             return Ok(None);
         };
         let end = size.min(first + BATCH);
-        let rows = records_of(read, first, end).await?;
-        let mut records = Vec::with_capacity(rows.len());
-        for (place, row) in rows {
-            let Ok(line) = leaf::line(&row).map(String::from_utf8) else {
-                continue;
+        let leaves = leaves_of(read, first, end).await.map_err(Error::from)?;
+        // Read after the records: a pruning says so before it takes bodies away.
+        let Ok(state) = State::read(tree_row(read, false).await?, &keys) else {
+            return Ok(None);
+        };
+        let mut records = Vec::with_capacity(leaves.len());
+        for (place, hash, row) in leaves {
+            let at_its_place = row.filter(|row| leaf::hash(row) == Some(hash));
+            let record = match at_its_place {
+                Some(row) => Forwarded {
+                    at: row.at,
+                    level: row.level,
+                    line: with_place(place, &String::from_utf8_lossy(&leaf::line(&row)?)),
+                },
+                None if place < state.pruned_before => Forwarded {
+                    at: self.app.clock.now(),
+                    level: Level::Information as i32,
+                    line: with_place(place, &transparency::pruned_line(&hash)),
+                },
+                None => {
+                    let reason = format!(
+                        "the record at place {place} of the tree is missing or another one"
+                    );
+                    if self.app.audit.is_news("forwarding", &reason) {
+                        sequence::report(&self.app, reason).await;
+                    }
+                    Forwarded {
+                        at: self.app.clock.now(),
+                        level: Level::Failure as i32,
+                        line: with_place(
+                            place,
+                            &format!("{{\"missing\":\"{}\"}}", to_base64(&hash)),
+                        ),
+                    }
+                }
             };
-            let line = line.map_err(Error::internal)?;
-            records.push(Forwarded {
-                at: row.at,
-                level: row.level,
-                line: format!("{{\"leaf_index\":{place},{}", &line[1..]),
-            });
+            records.push(record);
         }
         Ok(Some(Batch { records, next: end }))
     }

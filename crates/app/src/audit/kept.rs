@@ -9,7 +9,7 @@ use sea_orm::ConnectionTrait;
 use transparency::Checkpoint;
 
 use super::keys::{Keys, tree_row};
-use super::sequence::suspend;
+use super::sequence::{parse_restored, suspend};
 use super::state::State;
 use super::tiles::{self, TilesError};
 use crate::app::App;
@@ -21,6 +21,18 @@ const FILE: &str = "audit-checkpoint";
 const ADVICE: &str =
     "if a backup was put back on purpose, say so with `chancery audit continue`; docs/audit.md";
 
+/// What is known of the newest checkpoint from outside the database.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Kept {
+    /// Nothing: this server is new.
+    #[default]
+    Nothing,
+    /// The checkpoint.
+    Checkpoint(Checkpoint),
+    /// Something that cannot be read, and why. Nothing is signed until it is said that the log goes on.
+    Unreadable(String),
+}
+
 fn file(app: &App) -> PathBuf {
     app.options.data_dir.join(FILE)
 }
@@ -30,27 +42,21 @@ fn file(app: &App) -> PathBuf {
 pub(super) async fn load(app: &Arc<App>) -> Result<(), Error> {
     let keys = app.audit.keys()?;
     let path = file(app);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => {
-            suspend(app, format!("{} cannot be read: {error}", path.display())).await;
-            return Ok(());
-        }
+    let kept = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Kept::Nothing,
+        Err(error) => Kept::Unreadable(format!(
+            "{} cannot be read: {error}; {ADVICE}",
+            path.display()
+        )),
+        Ok(text) => match Checkpoint::open(&text, keys.signer.verifier()) {
+            Ok(checkpoint) => Kept::Checkpoint(checkpoint),
+            Err(error) => Kept::Unreadable(format!("{}: {error}; {ADVICE}", path.display())),
+        },
     };
-    if let Some(text) = text {
-        match Checkpoint::open(&text, keys.signer.verifier()) {
-            Ok(checkpoint) => app.audit.keep(checkpoint),
-            Err(error) => {
-                let reason = format!("{}: {error}; {ADVICE}", path.display());
-                suspend(app, reason).await;
-                return Ok(());
-            }
-        }
-    }
+    app.audit.keep(kept.clone());
     match State::read(tree_row(app.db.read(), false).await?, &keys) {
         Err(reason) => suspend(app, reason).await,
-        Ok(state) => match compare(app.db.read(), app.audit.kept().as_ref(), &state).await {
+        Ok(state) => match compare(app.db.read(), &kept, &state).await {
             Ok(()) => save(app, &keys, &state).await,
             Err(Comparison::Differs(reason)) => suspend(app, reason).await,
             Err(Comparison::Database(error)) => return Err(error),
@@ -65,36 +71,51 @@ pub(super) enum Comparison {
     Database(Error),
 }
 
-/// Whether the tree begins with the one of the checkpoint that is kept.
+/// Whether the tree begins with the one of the checkpoint that is kept, or goes on from a restore that was said openly since.
 pub(super) async fn compare(
     connection: &impl ConnectionTrait,
-    kept: Option<&Checkpoint>,
+    kept: &Kept,
     state: &State,
 ) -> Result<(), Comparison> {
-    let Some(kept) = kept else { return Ok(()) };
-    let (known, size) = (kept.size, state.checkpoint.size);
-    if known > size {
-        return Err(Comparison::Differs(format!(
-            "an older database was put back: its audit log has {size} records, and {known} were signed before; {ADVICE}"
-        )));
+    let differs = |reason: String| Err(Comparison::Differs(reason));
+    let kept = match kept {
+        Kept::Nothing => return Ok(()),
+        Kept::Unreadable(reason) => return differs(reason.clone()),
+        Kept::Checkpoint(kept) => kept,
+    };
+    let (mut known, mut root, size) = (kept.size, kept.root, state.checkpoint.size);
+    let lines = &state.checkpoint.extensions;
+    let Some(new_lines) = lines.strip_prefix(kept.extensions.as_slice()) else {
+        return differs(format!(
+            "a database from before a restore was put back; {ADVICE}"
+        ));
+    };
+    // A restore that another program declared stands in the signed checkpoint, with the place that the log went back to.
+    if let Some((at, root_there)) = new_lines.first().and_then(|line| parse_restored(line))
+        && at < known
+    {
+        (known, root) = (at, root_there);
     }
-    let root = if known == size {
+    if known > size {
+        return differs(format!(
+            "an older database was put back: its audit log has {size} records, and {known} were signed before; {ADVICE}"
+        ));
+    }
+    let there = if known == size {
         state.checkpoint.root
     } else {
         match tiles::root_at(connection, known).await {
             Ok(root) => root,
             Err(TilesError::Damaged) => {
-                return Err(Comparison::Differs(
-                    "tiles of the audit tree are damaged".into(),
-                ));
+                return differs("tiles of the audit tree are damaged".into());
             }
             Err(TilesError::Database(error)) => return Err(Comparison::Database(error)),
         }
     };
-    if root != kept.root {
-        return Err(Comparison::Differs(format!(
+    if there != root {
+        return differs(format!(
             "the audit log is another one than was signed before: its first {known} records differ; {ADVICE}"
-        )));
+        ));
     }
     Ok(())
 }
@@ -102,10 +123,11 @@ pub(super) async fn compare(
 /// Keeps a newer checkpoint, in memory and in the file. A file that cannot be written is no reason to stop: the next one will
 /// tell, and the log says so.
 pub(super) async fn save(app: &Arc<App>, keys: &Keys, state: &State) {
-    if app.audit.kept().as_ref() == Some(&state.checkpoint) && file(app).exists() {
+    let known = matches!(app.audit.kept(), Kept::Checkpoint(kept) if kept == state.checkpoint);
+    if known && file(app).exists() {
         return;
     }
-    app.audit.keep(state.checkpoint.clone());
+    app.audit.keep(Kept::Checkpoint(state.checkpoint.clone()));
     let (path, note) = (file(app), state.note.clone());
     let verifier = keys.signer.verifier().to_string();
     let written = tokio::task::spawn_blocking(move || {

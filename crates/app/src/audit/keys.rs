@@ -1,5 +1,7 @@
 //! The keys of the audit log, what this process remembers of it, and its beginning.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use aws_lc_rs::hmac;
@@ -7,11 +9,12 @@ use db::Dialect;
 use db::tables::{audit_heads, audit_keys, audit_tree};
 use sea_orm::{ActiveValue, ConnectionTrait, EntityTrait};
 use secrets::{KeyRing, Sealed};
-use transparency::{Checkpoint, Hash, Signer};
+use transparency::{Hash, Signer};
 use zeroize::Zeroizing;
 
 use super::access::Access;
-use super::{kept, state::State};
+use super::kept::{self, Kept};
+use super::state::State;
 use crate::app::{App, StartError};
 use crate::error::Error;
 use crate::sealing::{AUDIT_RECORD_KEY, AUDIT_SIGNING_KEY};
@@ -21,6 +24,14 @@ use crate::start;
 pub(super) const ONLY: i64 = 1;
 /// Chains on PostgreSQL, where several transactions write at once: each takes a free one, so that none waits for another.
 const POSTGRES_CHAINS: i32 = 64;
+
+/// The chains of a new log, and of every one after it.
+pub(super) fn chains(dialect: Dialect) -> i32 {
+    match dialect {
+        Dialect::Sqlite => 1,
+        Dialect::Postgres => POSTGRES_CHAINS,
+    }
+}
 
 /// The keys, opened. Neither leaves the process.
 pub(super) struct Keys {
@@ -69,9 +80,15 @@ pub(super) struct Place {
 pub(crate) struct Log {
     keys: RwLock<Option<Arc<Keys>>>,
     place: Mutex<Option<Place>>,
-    kept: Mutex<Option<Checkpoint>>,
+    kept: Mutex<Kept>,
     suspended: Mutex<Option<String>>,
+    /// What was told last, by who found it.
+    told: Mutex<BTreeMap<&'static str, String>>,
     pub(crate) access: Access,
+    /// Held by the check of the whole log: one at a time.
+    pub(super) checking: tokio::sync::Mutex<()>,
+    /// Up to which place of the tree this process has taken bodies away.
+    pub(super) taken_away: AtomicI64,
     /// Told of every record, so that the sequencer wakes.
     pub(super) written: tokio::sync::Notify,
 }
@@ -95,13 +112,20 @@ impl Log {
         *locked(&self.place) = Some(place);
     }
 
-    /// The newest checkpoint that this process or its data folder knows.
-    pub(super) fn kept(&self) -> Option<Checkpoint> {
+    /// The newest checkpoint that this process or its data folder knows. For a comparison with the database it is taken before
+    /// that is read: the database may be newer, and never older.
+    pub(super) fn kept(&self) -> Kept {
         locked(&self.kept).clone()
     }
 
-    pub(super) fn keep(&self, checkpoint: Checkpoint) {
-        *locked(&self.kept) = Some(checkpoint);
+    pub(super) fn keep(&self, kept: Kept) {
+        *locked(&self.kept) = kept;
+    }
+
+    /// Whether somebody finds something other than the last time.
+    pub(super) fn is_news(&self, finder: &'static str, found: &str) -> bool {
+        let before = locked(&self.told).insert(finder, found.to_owned());
+        before.as_deref() != Some(found)
     }
 
     /// Why no checkpoints are signed, if none are.
@@ -121,16 +145,15 @@ impl Log {
 /// Opens the log, makes its keys in a new database, and compares it with the checkpoint in the data folder.
 ///
 /// # Errors
-/// [`StartError::SealingKey`] when the ring does not open the keys; those of the database.
+/// [`StartError::SealingKey`] when the ring does not open the keys; [`StartError::AuditKeys`] when somebody took them away; those of
+/// the database.
 pub(crate) async fn open(app: &Arc<App>) -> Result<(), StartError> {
+    // An installation is set up after its keys are there, by this server or another one that starts at the same time.
+    let set_up = start::seal_check(app.db.read()).await?.is_some();
     let row = match row(app).await? {
         Some(row) => row,
-        None => {
-            if start::seal_check(app.db.read()).await?.is_some() {
-                start::check_seal(app.db.read(), &app.keyring()).await?;
-            }
-            create(app).await?
-        }
+        None if set_up => return Err(StartError::AuditKeys),
+        None => create(app).await?,
     };
     let keys = opened(&app.keyring(), row)?;
     *app.audit
@@ -175,10 +198,7 @@ async fn create(app: &Arc<App>) -> Result<audit_keys::Model, StartError> {
         sealed_record_key: seal(AUDIT_RECORD_KEY.purpose(ONLY), record_key.as_slice())?,
     };
     let keys = opened(&ring, keys_row.clone())?;
-    let chains = match app.db.dialect() {
-        Dialect::Sqlite => 1,
-        Dialect::Postgres => POSTGRES_CHAINS,
-    };
+    let chains = chains(app.db.dialect());
     let made = app
         .db
         .write("audit.set_up", move |tx| {

@@ -1,7 +1,7 @@
 //! `GET /Audit`, `GET /Audit/{id}`, `GET /Audit/RelatedEntities`
 
 use db::tables::audit_records::{Column, Entity, Model};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -82,18 +82,16 @@ fn column(column: Column) -> SimpleExpr {
     Expr::col((Entity, column))
 }
 
-fn lower(of: Column) -> SimpleExpr {
-    Func::lower(column(of)).into()
-}
-
 /// What a query may name.
 pub(super) const FIELDS: &[Field] = &[
     field("Id", FieldKind::Integer(&[]), || column(Column::Id)),
     field("Timestamp", FieldKind::Date, || column(Column::At)),
-    field("ActingUser", FieldKind::Folded, || lower(Column::Actor)),
-    field("User", FieldKind::Folded, || lower(Column::Actor)),
+    field("ActingUser", FieldKind::Folded, || {
+        column(Column::ActorFold)
+    }),
+    field("User", FieldKind::Folded, || column(Column::ActorFold)),
     field("OnBehalfOf", FieldKind::Folded, || {
-        lower(Column::OnBehalfOf)
+        column(Column::OnBehalfOfFold)
     }),
     field("Category", FieldKind::Integer(CATEGORIES), || {
         column(Column::Category)
@@ -107,9 +105,11 @@ pub(super) const FIELDS: &[Field] = &[
     field("Level", FieldKind::Integer(LEVELS), || {
         column(Column::Level)
     }),
-    field("Name", FieldKind::Folded, || lower(Column::Name)),
-    field("AuditIdentifier", FieldKind::Folded, || lower(Column::Name)),
-    field("Message", FieldKind::Folded, || lower(Column::Message)),
+    field("Name", FieldKind::Folded, || column(Column::NameFold)),
+    field("AuditIdentifier", FieldKind::Folded, || {
+        column(Column::NameFold)
+    }),
+    field("Message", FieldKind::Text, || column(Column::Message)),
     field("Address", FieldKind::Text, || column(Column::Address)),
     field("CorrelationId", FieldKind::Guid, || {
         column(Column::CorrelationId)
@@ -147,7 +147,13 @@ pub(super) async fn related(
     Query(paging): Query<Paging>,
 ) -> Result<List<AuditLogEntry>, Error> {
     cx.authorize(Permission::AuditingRead)?;
-    let matching = condition(&cx, paging.query()?.as_ref(), FIELDS)?;
+    let query = paging.query()?;
+    let query = query.ok_or_else(|| {
+        Error::bad_request(
+            "QueryString is missing: it names the records that others are related to.",
+        )
+    })?;
+    let matching = condition(&cx, Some(&query), FIELDS)?;
     let of_matching = |columns: &[Column]| {
         Entity::find()
             .select_only()
@@ -155,8 +161,8 @@ pub(super) async fn related(
             .filter(matching.clone())
             .into_query()
     };
-    let thing = Expr::tuple([column(Column::Category), column(Column::Name)])
-        .in_subquery(of_matching(&[Column::Category, Column::Name]));
+    let thing = Expr::tuple([column(Column::Category), column(Column::NameFold)])
+        .in_subquery(of_matching(&[Column::Category, Column::NameFold]));
     let request = Column::CorrelationId.in_subquery(of_matching(&[Column::CorrelationId]));
     let select = Entity::find().filter(Condition::any().add(thing).add(request));
     let window = Paging {

@@ -6,6 +6,7 @@ use serde_json::json;
 use transparency::to_base64;
 
 use super::entry::{Category, Entry, Level, Operation};
+use super::kept::Kept;
 use super::keys::tree_row;
 use super::sequence::{restored_line, sequence};
 use super::state::State;
@@ -29,10 +30,12 @@ pub async fn go_on_after_restore(cx: &Cx) -> Result<String, Error> {
     };
     let state = State::read(tree_row(cx.db().read(), false).await?, &keys).map_err(refused)?;
     let (size, root) = (state.checkpoint.size, state.checkpoint.root);
-    let kept = app
-        .audit
-        .kept()
-        .map(|kept| json!({ "size": kept.size, "root": to_base64(&kept.root) }));
+    let kept = match app.audit.kept() {
+        Kept::Checkpoint(kept) => {
+            json!({ "size": kept.size, "root": to_base64(&kept.root) })
+        }
+        Kept::Nothing | Kept::Unreadable(_) => serde_json::Value::Null,
+    };
     let message = format!(
         "The database was restored from a backup; the audit log goes on from {size} signed records."
     );

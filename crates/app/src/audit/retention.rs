@@ -2,9 +2,11 @@
 //! was. A record of its own says up to where bodies were pruned, and is what tells a verifier that they are not missing.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use db::tables::{audit_records, audit_runs, audit_tree};
+use sea_orm::sea_query::SimpleExpr;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
     QueryFilter, QueryOrder, QuerySelect,
@@ -13,9 +15,11 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::entry::{Category, Entry, Operation};
-use super::keys::{ONLY, tree_row};
-use super::places;
+use super::export::leaves_of;
+use super::keys::{Keys, ONLY, tree_row};
 use super::state::State;
+use super::tiles::TilesError;
+use super::{check, places, sequence};
 use crate::app::App;
 use crate::cx::Cx;
 use crate::error::Error;
@@ -30,7 +34,9 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Prunes now and then, until `shutdown` turns true. Every step can be repeated, and two servers may do it at once.
 pub(crate) async fn run(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
     while !*shutdown.borrow() {
-        if let Err(error) = prune(app).await {
+        if let Err(error) = prune(app).await
+            && error.kind() != crate::error::Kind::Conflict
+        {
             tracing::error!(%error, source = ?std::error::Error::source(&error), "background: audit retention");
         }
         tokio::select! {
@@ -41,36 +47,92 @@ pub(crate) async fn run(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
 }
 
 /// Takes away the bodies of records that are older than the configured number of days. Answers up to which place of the tree
-/// bodies may be gone.
+/// bodies may be gone. What was tampered with is not pruned: it would count as pruned and no longer as missing.
 ///
 /// # Errors
-/// 409 when the log was tampered with; those of the database.
+/// 409 when the log was tampered with, which is logged and recorded; those of the database.
 pub async fn prune(app: &Arc<App>) -> Result<i64, Error> {
     let days = i64::from(app.options.audit_retention_days);
     let before = app.clock.now().saturating_sub(days.saturating_mul(DAY_MS));
     let keys = app.audit.keys()?;
     let refused =
         |reason: String| Error::conflict(format!("The audit log was tampered with: {reason}."));
-    let state = State::read(tree_row(app.db.read(), false).await?, &keys).map_err(refused)?;
-    let end = end_of_old(app.db.read(), &state, before).await?;
-    if end > state.pruned_before {
-        declare(app, end, before).await?;
-    } else if state.pruned_before == 0 {
-        return Ok(0);
+    if let Some(reason) = app.audit.suspended() {
+        return Err(refused(reason));
     }
-    // Also what a run that was broken off left behind.
-    let end = end.max(state.pruned_before);
+    // Of one moment: another server may be pruning.
+    let snapshot = app.db.snapshot().await?;
+    let state = State::read(tree_row(&snapshot, false).await?, &keys).map_err(refused)?;
+    let mut end = end_of_old(&snapshot, &state, before).await?;
+    if end > state.pruned_before {
+        if let Some(found) = wrong_in(&snapshot, &keys, state.pruned_before, end).await? {
+            let reason = format!("{found}; nothing is pruned any more");
+            drop(snapshot);
+            if app.audit.is_news("retention", &reason) {
+                sequence::report(app, reason.clone()).await;
+            }
+            return Err(refused(reason));
+        }
+        declare(app, end, before).await?;
+    }
+    drop(snapshot);
+    end = end.max(state.pruned_before);
+    // The first time also what a run that was broken off left behind.
+    let taken = app.audit.taken_away.load(Ordering::Relaxed);
     let runs = audit_runs::Entity::find()
         .filter(audit_runs::Column::FirstLeaf.lt(end))
+        .filter(ends_after(taken))
         .order_by_asc(audit_runs::Column::FirstLeaf)
         .all(app.db.read())
         .await?;
     for run in runs {
+        let skipped = (taken - run.first_leaf).max(0);
         let length = run.length.min(end - run.first_leaf);
         let last = run.first_position + length - 1;
-        take_away(app, run.chain, run.first_position, last).await?;
+        take_away(app, run.chain, run.first_position + skipped, last).await?;
     }
+    app.audit.taken_away.fetch_max(end, Ordering::Relaxed);
     Ok(end)
+}
+
+/// Runs that reach beyond a place.
+fn ends_after(place: i64) -> SimpleExpr {
+    use sea_orm::sea_query::{Expr, ExprTrait as _};
+    let first = Expr::col(audit_runs::Column::FirstLeaf);
+    first.add(Expr::col(audit_runs::Column::Length)).gt(place)
+}
+
+/// What is not as it was signed in these places of the tree, if anything is.
+async fn wrong_in(
+    connection: &impl ConnectionTrait,
+    keys: &Keys,
+    first: i64,
+    end: i64,
+) -> Result<Option<String>, Error> {
+    let mut from = first;
+    while from < end {
+        let to = end.min(from + BATCH);
+        let leaves = match leaves_of(connection, from, to).await {
+            Ok(leaves) => leaves,
+            Err(TilesError::Damaged) => {
+                return Ok(Some("tiles of the audit tree are damaged".into()));
+            }
+            Err(TilesError::Database(error)) => return Err(error),
+        };
+        for (place, hash, row) in leaves {
+            let wrong = match row.as_ref().map(|row| check::own(keys, row)) {
+                Some(Ok(own)) if own == hash => continue,
+                Some(Ok(_)) => "another one is at its place",
+                Some(Err(reason)) => reason,
+                None => "it is missing",
+            };
+            return Ok(Some(format!(
+                "the record at place {place} of the tree: {wrong}"
+            )));
+        }
+        from = to;
+    }
+    Ok(None)
 }
 
 /// The place of the first record in the tree that is not old yet.

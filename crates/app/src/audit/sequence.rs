@@ -4,24 +4,23 @@
 //! A record that is missing from its chain or was changed there is not signed over: it stays out, and a record of its own, which
 //! is signed, says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use db::tables::{audit_heads, audit_records, audit_tree};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
 };
 use tokio::sync::watch;
-use transparency::{Hash, to_base64};
+use transparency::{Hash, from_base64, to_base64};
 
 use super::entry::{Category, Entry, Level, Operation};
 use super::kept::{self, Comparison};
-use super::keys::{Keys, tree_row};
+use super::keys::{Keys, chains, tree_row};
 use super::places::NewRuns;
 use super::state::State;
-use super::tiles;
+use super::{chain, check, tiles};
 use crate::app::App;
 use crate::cx::Cx;
 use crate::error::Error;
@@ -73,17 +72,18 @@ pub(crate) async fn run(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
 
 /// Remembers why nothing is signed any more; the first time it is logged and recorded.
 pub(super) async fn suspend(app: &Arc<App>, reason: String) {
-    if !app.audit.set_suspended(Some(reason.clone())) {
-        return;
+    if app.audit.set_suspended(Some(reason.clone())) {
+        report(app, reason).await;
     }
-    tracing::error!(
-        reason,
-        "the audit log was tampered with; no checkpoints are signed"
-    );
+}
+
+/// Logs and records that somebody else had his hands on the log.
+pub(super) async fn report(app: &Arc<App>, reason: String) {
+    tracing::error!(reason, "the audit log was tampered with");
     let cx = Cx::system(Arc::clone(app), "audit");
     let db = cx.db().clone();
     let recorded = db
-        .write("audit.suspend", move |tx| {
+        .write("audit.report", move |tx| {
             Box::pin(async move { tampering(tx, &cx, &reason).await })
         })
         .await;
@@ -123,9 +123,10 @@ pub(super) async fn sequence(
             Ok(done) => done,
             Err(reason) => return Ok(Err(reason)),
         };
+        // What follows is compared with it: after a restore no longer with what was signed before.
+        kept::save(app, &keys, &state).await;
         if !more {
             app.audit.set_suspended(None);
-            kept::save(app, &keys, &state).await;
             return Ok(Ok(state));
         }
     }
@@ -155,7 +156,7 @@ impl Batch {
         };
         // After a restore that was declared, what was signed before it is not asked any more.
         if self.restored.is_none() {
-            match kept::compare(tx, app.audit.kept().as_ref(), &state).await {
+            match kept::compare(tx, &app.audit.kept(), &state).await {
                 Ok(()) => {}
                 Err(Comparison::Differs(reason)) => return Ok(Err(reason)),
                 Err(Comparison::Database(error)) => return Err(error),
@@ -222,22 +223,21 @@ impl Batch {
             .order_by_asc(audit_heads::Column::Chain)
             .all(tx)
             .await?;
-        for (chain, position) in &state.positions {
-            if !heads.iter().any(|head| head.chain == *chain) {
-                found
-                    .wrong
-                    .push(format!("the head of chain {chain} is gone"));
-                self.mend(tx, *chain, *position).await?;
-            }
+        let there = heads.iter().map(|head| head.chain).collect();
+        let gone = chains_without_head(self.cx.db().dialect(), &state.positions, &there);
+        for chain in &gone {
+            let position = chain::newest(tx, &self.keys, *chain, state.position(*chain)).await?;
+            self.mend(tx, *chain, position).await?;
         }
+        found.wrong.extend(heads_are_gone(&gone));
         for head in heads {
             let (chain, signed) = (head.chain, state.position(head.chain));
             if self.keys.head_mac(chain, head.position)[..] != head.mac[..] {
                 found
                     .wrong
                     .push(format!("the head of chain {chain} was changed"));
-                self.mend(tx, chain, signed.max(newest(tx, chain).await?))
-                    .await?;
+                let position = chain::newest(tx, &self.keys, chain, signed).await?;
+                self.mend(tx, chain, position).await?;
             } else if head.position < signed {
                 found
                     .wrong
@@ -261,19 +261,12 @@ impl Batch {
     ) -> Result<(), Error> {
         let end = head.min(signed + BATCH.cast_signed());
         found.more |= end < head;
-        let rows: Vec<(i64, Vec<u8>, Vec<u8>)> = audit_records::Entity::find()
-            .select_only()
-            .columns([
-                audit_records::Column::Position,
-                audit_records::Column::LeafHash,
-                audit_records::Column::Mac,
-            ])
+        let rows = audit_records::Entity::find()
             .filter(audit_records::Column::Chain.eq(chain))
             .filter(audit_records::Column::Position.gt(signed))
             .filter(audit_records::Column::Position.lte(end))
             .order_by_asc(audit_records::Column::Position)
             .order_by_asc(audit_records::Column::Id)
-            .into_tuple()
             .all(tx)
             .await?;
         let mut next = signed + 1;
@@ -281,10 +274,9 @@ impl Batch {
             1 => format!("record {from} of chain {chain} is missing"),
             _ => format!("records {from} to {} of chain {chain} are missing", to - 1),
         };
-        for (position, leaf, mac) in rows {
-            let hash = Hash::try_from(leaf.as_slice()).ok();
-            let sound = |hash: &Hash| self.keys.record_mac(chain, position, hash)[..] == mac[..];
-            let Some(hash) = hash.filter(sound) else {
+        for row in rows {
+            let position = row.position;
+            let Ok(hash) = check::own(&self.keys, &row) else {
                 found.wrong.push(format!(
                     "record {position} of chain {chain} was changed or put there"
                 ));
@@ -328,18 +320,33 @@ impl Batch {
     }
 }
 
-async fn newest(tx: &db::Tx, chain: i32) -> Result<i64, Error> {
-    let position: Option<Option<i64>> = audit_records::Entity::find()
-        .select_only()
-        .column_as(audit_records::Column::Position.max(), "position")
-        .filter(audit_records::Column::Chain.eq(chain))
-        .into_tuple()
-        .one(tx)
-        .await?;
-    Ok(position.flatten().unwrap_or(0))
+/// The chains that have no head although they are used, or were made with the log.
+pub(super) fn chains_without_head(
+    dialect: db::Dialect,
+    used: &BTreeMap<i32, i64>,
+    there: &BTreeSet<i32>,
+) -> BTreeSet<i32> {
+    let all = (0..chains(dialect)).chain(used.keys().copied());
+    all.filter(|chain| !there.contains(chain)).collect()
+}
+
+/// The same as people read it.
+pub(super) fn heads_are_gone(chains: &BTreeSet<i32>) -> Option<String> {
+    let names: Vec<String> = chains.iter().map(ToString::to_string).collect();
+    match names.as_slice() {
+        [] => None,
+        [one] => Some(format!("the head of chain {one} is gone")),
+        all => Some(format!("the heads of chains {} are gone", all.join(", "))),
+    }
 }
 
 /// The line of a checkpoint that tells of a restore.
 pub(super) fn restored_line(size: u64, root: &Hash) -> String {
     format!("restored {size} {}", to_base64(root))
+}
+
+/// Size and root of such a line.
+pub(super) fn parse_restored(line: &str) -> Option<(u64, Hash)> {
+    let (size, root) = line.strip_prefix("restored ")?.split_once(' ')?;
+    Some((size.parse().ok()?, from_base64(root)?))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use db::tables::authorities;
 use sea_orm::EntityTrait;
-use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -36,11 +36,11 @@ const FIELDS: &[Field] = &[
     field("Id", FieldKind::Integer(&[]), || {
         Expr::col(authorities::Column::Id)
     }),
-    field("LogicalName", FieldKind::Folded, || {
-        Func::lower(Expr::col(authorities::Column::LogicalName)).into()
+    field("LogicalName", FieldKind::Text, || {
+        Expr::col(authorities::Column::LogicalName)
     }),
-    field("HostName", FieldKind::Folded, || {
-        Func::lower(Expr::col(authorities::Column::HostName)).into()
+    field("HostName", FieldKind::Text, || {
+        Expr::col(authorities::Column::HostName)
     }),
     unsortable(field("ConfigurationTenant", FieldKind::Folded, || {
         Expr::val(db::fold(CONFIGURATION_TENANT))

@@ -7,7 +7,7 @@ use db::tables::{
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr, UnionType};
 
 use super::wire;
-use crate::web::list::FieldKind::{Boolean, Date, Folded, Integer, UpperHex};
+use crate::web::list::FieldKind::{Boolean, Date, Folded, Integer, Text, UpperHex};
 use crate::web::list::{Field, field, field_elsewhere};
 
 use certificates::Column as C;
@@ -18,11 +18,6 @@ fn column(column: C) -> SimpleExpr {
 
 fn id() -> SimpleExpr {
     column(C::Id)
-}
-
-/// Text that is stored as it came. SQLite folds ASCII only here.
-fn lower(of: impl Into<SimpleExpr>) -> SimpleExpr {
-    Func::lower(of.into()).into()
 }
 
 /// The search reference of the list. Aliases stand behind the name they repeat.
@@ -36,9 +31,9 @@ pub(super) const FIELDS: &[Field] = &[
     field("DN", Folded, || column(C::SubjectFold)),
     field("IssuedDN", Folded, || column(C::SubjectFold)),
     field("IssuerDN", Folded, || column(C::IssuerFold)),
-    field("OU", Folded, || lower(column(C::OrganizationalUnit))),
-    field("IssuedOU", Folded, || lower(column(C::OrganizationalUnit))),
-    field("IssuedEmail", Folded, || lower(column(C::Email))),
+    field("OU", Text, || column(C::OrganizationalUnit)),
+    field("IssuedOU", Text, || column(C::OrganizationalUnit)),
+    field("IssuedEmail", Text, || column(C::Email)),
     field("NotBefore", Date, || column(C::NotBefore)),
     field("IssuedDate", Date, || column(C::NotBefore)),
     field("NotAfter", Date, || column(C::NotAfter)),
@@ -54,18 +49,16 @@ pub(super) const FIELDS: &[Field] = &[
     field("KeySizeInBits", Integer(&[]), || column(C::KeySize)),
     field("KeyType", Integer(wire::KEY_TYPES), || column(C::KeyType)),
     field("KeyUsage", Integer(&[]), || column(C::KeyUsage)),
-    field("Curve", Folded, || lower(column(C::Curve))),
-    field("SigningAlgorithm", Folded, || {
-        lower(column(C::SigningAlgorithm))
-    }),
+    field("Curve", Text, || column(C::Curve)),
+    field("SigningAlgorithm", Text, || column(C::SigningAlgorithm)),
     field("IsCACertificate", Boolean, || column(C::IsAuthority)),
     field("HasPrivateKey", Boolean, || column(C::HasPrivateKey)),
     field("ArchivedKey", Boolean, || column(C::HasPrivateKey)),
     field("CertRequestId", Integer(&[]), || column(C::RequestId)),
     field("KeyfactorRequestId", Integer(&[]), || column(C::RequestId)),
-    field("Requester", Folded, || lower(column(C::Requester))),
-    field("RequesterName", Folded, || lower(column(C::Requester))),
-    field("NetBIOSRequester", Folded, || lower(column(C::Requester))),
+    field("Requester", Text, || column(C::Requester)),
+    field("RequesterName", Text, || column(C::Requester)),
+    field("NetBIOSRequester", Text, || column(C::Requester)),
     field("CertificateAuthorityId", Integer(&[]), || {
         column(C::AuthorityId)
     }),
@@ -93,14 +86,9 @@ pub(super) const FIELDS: &[Field] = &[
     ),
     field_elsewhere(
         "TemplateDisplayName",
-        Folded,
+        Text,
         || column(C::TemplateId),
-        || {
-            lower(Expr::col((
-                templates::Entity,
-                templates::Column::DisplayName,
-            )))
-        },
+        || Expr::col((templates::Entity, templates::Column::DisplayName)),
         template_ids,
     ),
     field("OwnerRoleId", Integer(&[]), || column(C::OwnerRoleId)),
@@ -193,7 +181,11 @@ fn authorities_by_name() -> SelectStatement {
         .from(authorities::Entity)
         .to_owned();
     let both = Query::select()
-        .expr_as(lower(Expr::col(authorities::Column::LogicalName)), "called")
+        // The one of the two columns that is not stored folded.
+        .expr_as(
+            Func::lower(Expr::col(authorities::Column::LogicalName)),
+            "called",
+        )
         .column(authorities::Column::Id)
         .from(authorities::Entity)
         .union(UnionType::All, whole)

@@ -1,7 +1,7 @@
 //! What happened to a certificate.
 
 use db::tables::{certificate_history, certificates};
-use sea_orm::sea_query::{Expr, Func, SimpleExpr};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::{Permission, Through};
-use crate::web::list::FieldKind::{Date as DateField, Folded, Integer};
+use crate::web::list::FieldKind::{Date as DateField, Integer, Text};
 use crate::web::list::{Field, field, page};
 use crate::web::{Date, List, Paging};
 
@@ -30,10 +30,6 @@ pub(crate) struct OperationOutput {
     action: String,
 }
 
-fn lower(column: C) -> SimpleExpr {
-    Func::lower(Expr::col((certificate_history::Entity, column))).into()
-}
-
 const FIELDS: &[Field] = &[
     field("Id", Integer(&[]), || {
         Expr::col((certificate_history::Entity, C::Id))
@@ -44,9 +40,15 @@ const FIELDS: &[Field] = &[
     field("OperationEnd", DateField, || {
         Expr::col((certificate_history::Entity, C::EndedAt))
     }),
-    field("Username", Folded, || lower(C::Username)),
-    field("Comment", Folded, || lower(C::Comment)),
-    field("Action", Folded, || lower(C::Action)),
+    field("Username", Text, || {
+        Expr::col((certificate_history::Entity, C::Username))
+    }),
+    field("Comment", Text, || {
+        Expr::col((certificate_history::Entity, C::Comment))
+    }),
+    field("Action", Text, || {
+        Expr::col((certificate_history::Entity, C::Action))
+    }),
 ];
 
 /// # Errors

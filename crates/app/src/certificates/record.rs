@@ -55,8 +55,25 @@ pub(crate) async fn record(
     certificate: &pki::Certificate,
     origin: &Origin<'_>,
 ) -> Result<i64, Error> {
+    let (id, is_new) = write(tx, cx, certificate, origin).await?;
+    // Last: who waits for a count waits with everything else written, so that nobody waits in a circle.
+    if is_new {
+        let not_after = storable(certificate.not_after());
+        counts::add(tx, counts::Kind::NotRevoked, id, not_after, 1).await?;
+    }
+    Ok(id)
+}
+
+/// All but the count. Answers the id, and whether the certificate was not known.
+async fn write(
+    tx: &db::Tx,
+    cx: &Cx,
+    certificate: &pki::Certificate,
+    origin: &Origin<'_>,
+) -> Result<(i64, bool), Error> {
     check_key(certificate, origin)?;
-    let id = match insert(tx, cx, certificate, origin).await? {
+    let inserted = insert(tx, cx, certificate, origin).await?;
+    let id = match inserted {
         Some(id) => id,
         None => complete(tx, certificate, origin).await?,
     };
@@ -74,7 +91,7 @@ pub(crate) async fn record(
     if let Some((action, comment)) = &origin.history {
         stored::add_history(tx, cx, id, action, comment).await?;
     }
-    Ok(id)
+    Ok((id, inserted.is_some()))
 }
 
 /// Records certificates that an inventory has seen. Answers their ids in the order given; the same certificate twice has the
@@ -114,14 +131,21 @@ pub(crate) async fn record_seen(
         true => None,
         false => OwnerPolicy::load(tx).await?.default_owner(tx).await?,
     };
+    let mut counted = Vec::new();
     for (digest, certificate) in unknown {
         let origin = Origin {
             owner_role_id,
             history: Some(("Imported", "Found in a certificate store.".into())),
             ..Origin::default()
         };
-        let id = record(tx, cx, certificate, &origin).await?;
+        let (id, is_new) = write(tx, cx, certificate, &origin).await?;
+        if is_new {
+            counted.push(storable(certificate.not_after()));
+        }
         ids.insert(digest.clone(), id);
+    }
+    if !counted.is_empty() {
+        counts::add_all(tx, counts::Kind::NotRevoked, counted.into_iter()).await?;
     }
     digests
         .iter()
@@ -245,14 +269,6 @@ async fn insert(
         .exec_without_returning(tx)
         .await?;
     db::insert_all(tx, name_rows(id, certificate).collect()).await?;
-    counts::add(
-        tx,
-        counts::Kind::NotRevoked,
-        id,
-        storable(certificate.not_after()),
-        1,
-    )
-    .await?;
     Ok(Some(id))
 }
 

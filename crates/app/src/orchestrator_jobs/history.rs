@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{kind_text, lower, schedule_text};
+use super::{kind_text, schedule_text};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::Permission;
@@ -81,14 +81,12 @@ pub(super) const FIELDS: &[Field] = &[
         column(Column::Id)
     }),
     field("AgentId", FieldKind::Guid, || column(Column::AgentId)),
-    field("Agent", FieldKind::Folded, || {
-        lower(column(Column::AgentMachine))
+    field("Agent", FieldKind::Text, || column(Column::AgentMachine)),
+    field("AgentMachine", FieldKind::Text, || {
+        column(Column::AgentMachine)
     }),
-    field("AgentMachine", FieldKind::Folded, || {
-        lower(column(Column::AgentMachine))
-    }),
-    field("ClientMachine", FieldKind::Folded, || {
-        lower(column(Column::ClientMachine))
+    field("ClientMachine", FieldKind::Text, || {
+        column(Column::ClientMachine)
     }),
     field("JobId", FieldKind::Guid, || column(Column::JobId)),
     field("StoreId", FieldKind::Guid, || column(Column::StoreId)),
@@ -97,9 +95,7 @@ pub(super) const FIELDS: &[Field] = &[
     field("JobType", FieldKind::Folded, || {
         kind_text(column(Column::Kind))
     }),
-    field("Message", FieldKind::Folded, || {
-        lower(column(Column::Message))
-    }),
+    field("Message", FieldKind::Text, || column(Column::Message)),
     field("OperationStart", FieldKind::Date, || {
         column(Column::StartedAt)
     }),
@@ -107,12 +103,8 @@ pub(super) const FIELDS: &[Field] = &[
     field("ScheduleType", FieldKind::Folded, || {
         schedule_text(|| column(Column::Schedule))
     }),
-    field("TargetPath", FieldKind::Folded, || {
-        lower(column(Column::StorePath))
-    }),
-    field("StorePath", FieldKind::Folded, || {
-        lower(column(Column::StorePath))
-    }),
+    field("TargetPath", FieldKind::Text, || column(Column::StorePath)),
+    field("StorePath", FieldKind::Text, || column(Column::StorePath)),
 ];
 
 /// What agents were handed and what became of it. A job that no agent has fetched yet is not here.

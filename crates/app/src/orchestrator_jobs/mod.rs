@@ -13,7 +13,7 @@ mod reschedule;
 mod scheduled;
 mod unschedule;
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -81,11 +81,6 @@ impl<T> Which<T> {
             ))),
         }
     }
-}
-
-/// Text of a column for comparisons without regard to case. The columns hold names and messages, so ASCII will do.
-fn lower(column: impl Into<SimpleExpr>) -> SimpleExpr {
-    Func::lower(column).into()
 }
 
 /// The kind of a job as queries name it.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{kind_text, lower, schedule_text};
+use super::{kind_text, schedule_text};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::Permission;
@@ -79,9 +79,7 @@ pub(super) const FIELDS: &[Field] = &[
         kind_text(column(Column::Kind))
     }),
     field("Requested", FieldKind::Date, || column(Column::RequestedAt)),
-    field("Requester", FieldKind::Folded, || {
-        lower(column(Column::Requester))
-    }),
+    field("Requester", FieldKind::Text, || column(Column::Requester)),
     field("ScheduleType", FieldKind::Folded, || {
         schedule_text(|| column(Column::Schedule))
     }),

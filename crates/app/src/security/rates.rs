@@ -11,11 +11,10 @@
 //!   in honest use.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::cx::Identity;
 use crate::error::{Error, Kind};
 use crate::web::network_of;
 
@@ -145,14 +144,12 @@ impl RateLimits {
         self.knock(address, now).err().unwrap_or(error)
     }
 
-    /// The turn of an account's request. Keep it until the answer is ready.
+    /// The turn of a request of an account (its provider and name) or agent. Keep it until the answer is ready.
     ///
     /// # Errors
     /// 429 when there were too many in the last seconds, or too many are under way.
-    pub(crate) fn turn(&self, identity: &Identity, now: i64) -> Result<Turn, Error> {
-        let key = self
-            .hasher
-            .hash_one((&identity.provider, &identity.subject));
+    pub(crate) fn turn(&self, whose: impl Hash, now: i64) -> Result<Turn, Error> {
+        let key = self.hasher.hash_one(whose);
         self.accounts.take(key, now).map_err(|wait_ms| {
             limited(
                 "account_requests",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use db::tables::templates;
 use sea_orm::EntityTrait;
-use sea_orm::sea_query::{Expr, Func};
+use sea_orm::sea_query::Expr;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,27 +28,27 @@ const FIELDS: &[Field] = &[
     field("ShortName", FieldKind::Folded, || {
         Expr::col(templates::Column::NameFold)
     }),
-    field("TemplateName", FieldKind::Folded, || {
-        lower(templates::Column::DisplayName)
+    field("TemplateName", FieldKind::Text, || {
+        Expr::col(templates::Column::DisplayName)
     }),
-    field("DisplayName", FieldKind::Folded, || {
-        lower(templates::Column::DisplayName)
+    field("DisplayName", FieldKind::Text, || {
+        Expr::col(templates::Column::DisplayName)
     }),
-    field("FriendlyName", FieldKind::Folded, || {
-        lower(templates::Column::FriendlyName)
+    field("FriendlyName", FieldKind::Text, || {
+        Expr::col(templates::Column::FriendlyName)
     }),
     field("Oid", FieldKind::Text, || Expr::col(templates::Column::Oid)),
-    field("KeyType", FieldKind::Folded, || {
-        lower(templates::Column::KeyType)
+    field("KeyType", FieldKind::Text, || {
+        Expr::col(templates::Column::KeyType)
     }),
     field("KeySize", FieldKind::Text, || {
         Expr::col(templates::Column::KeySize)
     }),
-    field("ConfigurationTenant", FieldKind::Folded, || {
-        lower(templates::Column::ConfigurationTenant)
+    field("ConfigurationTenant", FieldKind::Text, || {
+        Expr::col(templates::Column::ConfigurationTenant)
     }),
-    field("ForestRoot", FieldKind::Folded, || {
-        lower(templates::Column::ConfigurationTenant)
+    field("ForestRoot", FieldKind::Text, || {
+        Expr::col(templates::Column::ConfigurationTenant)
     }),
     field("RequiresApproval", FieldKind::Boolean, || {
         Expr::col(templates::Column::RequiresApproval)
@@ -60,10 +60,6 @@ const FIELDS: &[Field] = &[
         Expr::col(templates::Column::UseAllowedRequesters)
     }),
 ];
-
-fn lower(column: templates::Column) -> sea_orm::sea_query::SimpleExpr {
-    Func::lower(Expr::col(column)).into()
-}
 
 /// A template in a list.
 #[derive(Debug, Serialize, ToSchema)]

@@ -220,7 +220,8 @@ async fn api(
         .map(|peer| peer.0.ip());
     let signed_in = security::sign_in(app, request.headers(), address).await;
     let identity = signed_in.map_err(|error| app.rates.refused(error, address, app.clock.now()))?;
-    let _turn = app.rates.turn(&identity, app.clock.now())?;
+    let whose = (&identity.provider, &identity.subject);
+    let _turn = app.rates.turn(whose, app.clock.now())?;
     let (first, second) = (
         path::find(&app.routes(1).templates, below),
         path::find(&app.routes(2).templates, below),
@@ -292,11 +293,15 @@ async fn handle(
         // Go clients send the body `null` with every GET.
         *request.body_mut() = Body::empty();
     }
+    let (body, share) = cx.app().bodies.count(std::mem::take(request.body_mut()));
+    *request.body_mut() = body;
     request.extensions_mut().insert(cx);
-    match routes.router.clone().oneshot(request).await {
-        Ok(response) => Ok(response),
+    let response = match routes.router.clone().oneshot(request).await {
+        Ok(response) => response,
         Err(never) => match never {},
-    }
+    };
+    share.check()?;
+    Ok(response)
 }
 
 /// The version asked for: 1 unless told.

@@ -1,6 +1,6 @@
 //! Lists: a query over declared fields becomes one SQL condition, a sort field one column, a page number a window.
 
-use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, Order, SelectStatement, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, Order, SelectStatement, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Select,
@@ -14,11 +14,11 @@ use crate::error::{Error, Kind};
 /// How a field is compared.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FieldKind {
-    /// Text that is stored folded: compared without regard to case.
+    /// Text that is stored folded (`db::fold`): compared without regard to case and form.
     Folded,
     /// Text that is compared as it stands, after upper-casing the value (hexadecimal numbers).
     UpperHex,
-    /// Text as it is stored, compared exactly.
+    /// Text as it is stored, compared without regard to the case of ASCII letters: so much do both databases fold alike.
     Text,
     /// A number, or one of the names (given in lower case).
     Integer(&'static [(&'static str, i64)]),
@@ -182,6 +182,10 @@ fn compare(
     column: SimpleExpr,
 ) -> Result<SimpleExpr, Error> {
     let operator = comparison.operator;
+    let column = match kind {
+        FieldKind::Text => ascii_lower(cx.db().dialect(), column),
+        _ => column,
+    };
     let text = match &comparison.value {
         Value::Null => {
             return match operator {
@@ -213,7 +217,7 @@ fn compare(
     let folded = |text: &str| match kind {
         FieldKind::Folded => Ok(db::fold(text)),
         FieldKind::UpperHex => Ok(text.trim().to_uppercase()),
-        FieldKind::Text => Ok(text.trim().to_owned()),
+        FieldKind::Text => Ok(text.trim().to_ascii_lowercase()),
         _ => Err(bad(comparison, "this operator is for text fields only")),
     };
     let textual = |text: &str| folded(text).map(|text| db::escape_like(&text));
@@ -239,6 +243,14 @@ fn compare(
             return Err(bad(comparison, "-in and -notin need a list in parentheses"));
         }
     })
+}
+
+/// A text with its ASCII letters in lower case. SQLite folds no others, and PostgreSQL none in this collation.
+fn ascii_lower(dialect: db::Dialect, text: SimpleExpr) -> SimpleExpr {
+    match dialect {
+        db::Dialect::Sqlite => Func::lower(text).into(),
+        db::Dialect::Postgres => Expr::cust_with_expr(r#"LOWER($1 COLLATE "C")"#, text),
+    }
 }
 
 /// Texts that begin with `prefix`, as the range they make up, since an index finds that.
@@ -285,7 +297,7 @@ fn scalar(
     Ok(match kind {
         FieldKind::Folded => db::fold(text).into(),
         FieldKind::UpperHex => text.to_uppercase().into(),
-        FieldKind::Text => text.to_owned().into(),
+        FieldKind::Text => text.to_ascii_lowercase().into(),
         FieldKind::Integer(names) => {
             let named = names
                 .iter()

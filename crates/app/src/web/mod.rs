@@ -1,6 +1,7 @@
 //! The rules of the wire, once, for every operation: lenient in, exact out, paging, versions, path case, errors.
 
 pub(crate) mod bodies;
+mod body_budget;
 pub(crate) mod date;
 mod dispatch;
 pub(crate) mod lenient;
@@ -13,6 +14,7 @@ pub(crate) mod secret;
 mod secure;
 
 pub(crate) use bodies::{Body, Json, List, NoContent, PathId};
+pub(crate) use body_budget::BodyBudget;
 pub(crate) use date::Date;
 pub(crate) use dispatch::{ApiRoutes, serve};
 pub use dispatch::{PeerAddress, PeerCertificate};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use db::tables::{authorities, certificate_requests, templates};
-use sea_orm::sea_query::{Expr, Func, Query as SelectQuery, SelectStatement, SimpleExpr};
+use sea_orm::sea_query::{Expr, Query as SelectQuery, SelectStatement, SimpleExpr};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -50,14 +50,14 @@ const FIELDS: &[Field] = &[
     field("SubmissionDate", FieldKind::Date, || {
         Expr::col(certificate_requests::Column::SubmittedAt)
     }),
-    field("CommonName", FieldKind::Folded, || {
-        lower(certificate_requests::Column::CommonName)
+    field("CommonName", FieldKind::Text, || {
+        Expr::col(certificate_requests::Column::CommonName)
     }),
-    field("DistinguishedName", FieldKind::Folded, || {
-        lower(certificate_requests::Column::Subject)
+    field("DistinguishedName", FieldKind::Text, || {
+        Expr::col(certificate_requests::Column::Subject)
     }),
-    field("Requester", FieldKind::Folded, || {
-        lower(certificate_requests::Column::Requester)
+    field("Requester", FieldKind::Text, || {
+        Expr::col(certificate_requests::Column::Requester)
     }),
     field("State", FieldKind::Integer(STATE_NAMES), || {
         Expr::col(certificate_requests::Column::State)
@@ -84,10 +84,6 @@ const FIELDS: &[Field] = &[
         template_ids,
     ),
 ];
-
-fn lower(column: certificate_requests::Column) -> SimpleExpr {
-    Func::lower(Expr::col(column)).into()
-}
 
 fn authority_id() -> SimpleExpr {
     Expr::col(certificate_requests::Column::AuthorityId)

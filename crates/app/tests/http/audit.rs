@@ -4,6 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use testkit::TestServer;
+
+use super::audit_tampering::sql;
 use transparency::{Checkpoint, ExportReader, Hash, Report, Verifier};
 
 /// Some changes that leave records, of roles with this name and a number behind it.
@@ -81,6 +83,15 @@ pub(crate) fn checked(
     })
 }
 
+/// The audit records that a query names.
+async fn queried(server: &TestServer, query: &str) -> testkit::Answer {
+    let mut path = "/Audit?QueryString=".to_owned();
+    for octet in query.bytes() {
+        path += &format!("%{octet:02X}");
+    }
+    server.admin().get(&path).await.expect(200)
+}
+
 fn hash(text: &Value) -> Hash {
     transparency::from_base64(text.as_str().unwrap()).unwrap()
 }
@@ -142,6 +153,78 @@ testkit::both_databases! {
         // The administrator's first request of the hour has a sign-in too.
         assert_eq!(operations, [101, 1, 3]);
         admin.get("/Audit/RelatedEntities?QueryString=Nothing%20-eq%201").await.expect(400);
+        // Related to nothing is not related to everything.
+        admin.get("/Audit/RelatedEntities").await.expect(400);
+    }
+
+    async fn names_are_found_in_every_spelling_on_both_databases(server: TestServer) {
+        let admin = server.admin();
+        for name in ["Straße", "İstanbul", "ÜBER"] {
+            admin.post("/Security/Roles", json!({ "Name": name, "Description": "" })).await.expect(200);
+        }
+        for (query, expected) in [
+            ("Name -eq \"STRASSE\"", 1),
+            ("Name -contains \"TRAß\"", 1),
+            ("Name -eq \"İSTANBUL\"", 1),
+            ("Name -startswith \"üb\"", 1),
+            ("Message -contains \"STRAßE\"", 1),
+            ("Message -contains \"straße\"", 1),
+            ("User -eq \"ADMIN\" AND Name -in (\"strasse\", \"über\")", 2),
+        ] {
+            let found = queried(&server, query).await;
+            assert_eq!(found.total(), Some(expected), "{query}: {}", found.text);
+        }
+    }
+
+    async fn what_was_tampered_with_is_not_pruned(server: TestServer) {
+        let admin = server.admin();
+        changes(&server, "Old", 6).await;
+        signed(&server).await;
+        server.clock.advance(2_558 * 24 * 60 * 60 * 1000);
+        changes(&server, "Young", 1).await;
+        signed(&server).await;
+        for (attack, told) in [
+            ("UPDATE audit_records SET actor = 'nobody' WHERE name = 'Old 1'", "its columns were changed"),
+            ("DELETE FROM audit_records WHERE name = 'Old 2'", "its columns were changed"),
+            ("DELETE FROM audit_records WHERE name IN ('Old 1', 'Old 2')", "it is missing"),
+        ] {
+            sql(&server, attack).await;
+            let refused = app::audit::prune(server.app()).await.unwrap_err();
+            assert!(refused.message().contains(told), "{refused}");
+        }
+        app::audit::prune(server.app()).await.unwrap_err();
+        let kept = queried(&server, "Name -startswith \"Old\"").await;
+        assert_eq!(kept.total(), Some(4));
+        // Told once as long as it is the same.
+        let told = queried(&server, "Message -contains \"nothing is pruned\"").await;
+        assert_eq!(told.total(), Some(2), "{}", told.text);
+        let found = admin.get("/Chancery/Audit/Verify").await.expect(200).json;
+        assert_eq!((&found["Valid"], &found["Pruned"]), (&json!(false), &json!(0)), "{found}");
+    }
+
+    async fn forwarding_says_what_is_not_there(server: TestServer) {
+        changes(&server, "Old", 3).await;
+        signed(&server).await;
+        server.clock.advance(2_558 * 24 * 60 * 60 * 1000);
+        changes(&server, "Sent", 4).await;
+        let size = signed(&server).await.size;
+        let pruned = app::audit::prune(server.app()).await.unwrap().cast_unsigned();
+        sql(&server, "DELETE FROM audit_records WHERE name = 'Sent 1'").await;
+        sql(&server, "UPDATE audit_records SET message = 'changed' WHERE name = 'Sent 2'").await;
+        let forwarder = app::audit::Forwarder::new(server.app().clone(), "file");
+        let batch = forwarder.next().await.unwrap().unwrap();
+        let lines: Vec<Value> = batch.records.iter().map(|record| serde_json::from_str(&record.line).unwrap()).collect();
+        assert_eq!(lines.len() as u64, size);
+        for (place, line) in (0_u64..).zip(&lines) {
+            assert_eq!(line["leaf_index"], place);
+            assert_eq!(line["pruned"].is_string(), place < pruned, "{line}");
+        }
+        let missing: Vec<_> = batch.records.iter().filter(|record| record.line.contains("\"missing\"")).collect();
+        assert_eq!(missing.len(), 2);
+        assert!(missing.iter().all(|record| record.level == 2));
+        forwarder.sent(batch).await.unwrap();
+        let told = queried(&server, "Level -eq 2").await;
+        assert!(told.total() > Some(0));
     }
 
     async fn the_csv_has_the_documented_columns(server: TestServer) {
@@ -241,7 +324,7 @@ testkit::both_databases! {
         signed(&server).await;
         let stranger = server.account(&["/certificates/collections/read/", "/security/read/"]).await;
         for path in [
-            "/Audit", "/Audit/RelatedEntities", "/Audit/Download", &format!("/Audit/{id}"), &format!("/Audit/{id}/Validate"),
+            "/Audit", "/Audit/RelatedEntities?QueryString=Id%20-eq%201", "/Audit/Download", &format!("/Audit/{id}"), &format!("/Audit/{id}/Validate"),
             "/Chancery/Audit/Checkpoint", "/Chancery/Audit/Tile", "/Chancery/Audit/InclusionProof?LeafIndex=0",
             "/Chancery/Audit/ConsistencyProof?FirstSize=1", "/Chancery/Audit/Export", "/Chancery/Audit/Verify",
         ] {

@@ -215,6 +215,68 @@ fn challenges_are_free_for_scripts_and_not_for_floods() {
     });
 }
 
+#[test]
+fn agents_have_turns_as_accounts_do() {
+    limited(async |server| {
+        let mut agent = server.agent("flood").await;
+        agent.register().await;
+        let mut refused = 0;
+        for _ in 0..25 {
+            let (status, body) = agent.send("Session/Heartbeat", b"{}".to_vec()).await;
+            if status.as_u16() == 429 {
+                assert!(body.is_empty());
+                refused += 1;
+            }
+        }
+        assert!((1..25).contains(&refused), "{refused}");
+        server.clock.advance(1_000);
+        let (status, _) = agent.send("Session/Heartbeat", b"{}".to_vec()).await;
+        assert_ne!(status.as_u16(), 429);
+        // What an account asks here counts as its own.
+        let account = server.account(&["/agents/"]).await;
+        let named = server
+            .new_agent("other")
+            .signed_in(account.name(), PASSWORD);
+        for _ in 0..20 {
+            named.send("Session/Heartbeat", b"{}".to_vec()).await;
+        }
+        account.get("/Agents").await.expect(429);
+    });
+}
+
+#[test]
+fn bodies_in_memory_have_one_budget() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(async {
+        let server = TestServer::start_with(testkit::Database::Sqlite, |options| {
+            options.bodies_in_memory = 4_000;
+        });
+        let server = server.await;
+        let role = |name: &str, octets: usize| {
+            let description = "x".repeat(octets);
+            serde_json::json!({ "Name": name, "Description": description })
+        };
+        let admin = server.admin();
+        let refused = admin
+            .post("/Security/Roles", role("Large", 5_000))
+            .await
+            .expect(503);
+        assert_eq!(refused.error_code(), "0xA011100C");
+        let agent = server.new_agent("large").signed_in("admin", PASSWORD);
+        let (status, body) = agent.send("Session/Register", vec![b' '; 5_000]).await;
+        assert_eq!((status.as_u16(), body.len()), (503, 0));
+        // What is answered gives its part back.
+        for name in ["One", "Two", "Three", "Four", "Five"] {
+            let made = admin.post("/Security/Roles", role(name, 1_000)).await;
+            made.expect(200);
+            let (status, _) = agent.send("Session/Heartbeat", vec![b' '; 3_000]).await;
+            assert_ne!(status.as_u16(), 503);
+        }
+    });
+}
+
 testkit::both_databases! {
     async fn nesting_without_end_is_400_at_every_operation(server: TestServer) {
         let admin = server.admin();

@@ -17,5 +17,7 @@ pub(super) async fn append(path: &Path, records: &[Forwarded]) -> io::Result<()>
     options.create(true).append(true).mode(0o600);
     let mut file = options.open(path).await?;
     file.write_all(text.as_bytes()).await?;
+    // Only what has left this process can be brought to disk.
+    file.flush().await?;
     file.sync_data().await
 }

@@ -1,4 +1,4 @@
-//! The first schema. Released: never changed, only followed by others.
+//! The first schema. Once a version is released it is never changed, only followed by others.
 
 /// One statement each, with `{id}`, `{guid}`, `{bytes}`, `{i64}` and `{fold}` for the types that the two databases name differently.
 pub(super) const STATEMENTS: &[&str] = &[

@@ -5,6 +5,7 @@ mod m0001_first;
 mod m0002_collections;
 mod m0003_audit_tree;
 mod m0006_identity_providers;
+mod m0007_audit_search;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -35,6 +36,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0006_identity_providers",
         statements: m0006_identity_providers::STATEMENTS,
+    },
+    Migration {
+        name: "0007_audit_search",
+        statements: m0007_audit_search::STATEMENTS,
     },
 ];
 

@@ -37,7 +37,13 @@ pub struct Model {
     pub after: Option<String>,
     /// Of the request.
     pub correlation_id: Uuid,
-    /// The hash of its leaf in the tree, over all columns before.
+    /// `actor`, folded to be found.
+    pub actor_fold: String,
+    /// `on_behalf_of`, folded.
+    pub on_behalf_of_fold: Option<String>,
+    /// `name`, folded.
+    pub name_fold: String,
+    /// The hash of its leaf in the tree, over all columns before but the folded ones.
     pub leaf_hash: Vec<u8>,
     /// Over the leaf's hash, with a key that is not in the database.
     pub mac: Vec<u8>,

@@ -10,7 +10,7 @@ use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter};
 
 use crate::app::App;
 use crate::error::{Error, Kind};
-use crate::security;
+use crate::security::{self, Turn};
 use crate::web::PeerCertificate;
 
 /// Who calls.
@@ -20,6 +20,8 @@ pub(super) enum Who {
     Agent(Box<agents::Model>, String),
     /// An account. `unknown_certificate`: a certificate came along that is no agent's (any more).
     Account {
+        /// Its provider and subject, by which its requests are counted.
+        whose: (String, String),
         name: String,
         unknown_certificate: bool,
     },
@@ -28,6 +30,19 @@ pub(super) enum Who {
 }
 
 impl Who {
+    /// The turn of a call: accounts have those of the API, and strangers those of who is not signed in.
+    ///
+    /// # Errors
+    /// 429.
+    pub(super) fn turn(&self, app: &App, address: Option<IpAddr>) -> Result<Option<Turn>, Error> {
+        let (rates, now) = (&app.rates, app.clock.now());
+        match self {
+            Self::Agent(agent, _) => rates.turn(("agent", agent.id), now).map(Some),
+            Self::Account { whose, .. } => rates.turn(whose, now).map(Some),
+            Self::Stranger => rates.knock(address, now).map(|()| None),
+        }
+    }
+
     /// Whether the connection was proven to be TLS with a client certificate.
     pub(super) fn has_certificate(&self) -> bool {
         matches!(self, Self::Agent(..))
@@ -70,6 +85,7 @@ pub(super) async fn identify(
     let account = security::sign_in(app, headers, address).await?;
     security::check_password_change(&account, "an agent's interface")?;
     Ok(Who::Account {
+        whose: (account.provider, account.subject),
         name: account.name,
         unknown_certificate: peer.is_some(),
     })

@@ -160,6 +160,7 @@ impl Caller {
             Who::Account {
                 name,
                 unknown_certificate,
+                ..
             } => Self::Account {
                 name: name.clone(),
                 unknown_certificate: *unknown_certificate,

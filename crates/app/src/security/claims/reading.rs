@@ -12,7 +12,7 @@ use super::{ClaimType, LOCAL_PROVIDER};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::Permission;
-use crate::web::list::FieldKind::{Folded, Integer};
+use crate::web::list::FieldKind::{Folded, Integer, Text};
 use crate::web::list::{Field, field, page};
 use crate::web::{List, Paging};
 
@@ -47,8 +47,8 @@ const FIELDS: &[Field] = &[
     field("AuthenticationScheme", Folded, || {
         Expr::col((claims::Entity, C::ProviderFold))
     }),
-    field("Description", Folded, || {
-        sea_orm::sea_query::Func::lower(Expr::col((claims::Entity, C::Description))).into()
+    field("Description", Text, || {
+        Expr::col((claims::Entity, C::Description))
     }),
 ];
 

@@ -1,7 +1,7 @@
 //! Roles, read: the list and single ones, each kind of belonging with one query.
 
 use db::tables::roles;
-use sea_orm::sea_query::{Expr, Func};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ConnectionTrait, EntityTrait};
 
 use super::wire::{HolderName, IdentityOutput, RoleOutput};
@@ -9,7 +9,7 @@ use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::claims::Holder;
 use crate::security::{Permission, claims, permissions, role_grants};
-use crate::web::list::FieldKind::{Boolean, Folded, Guid, Integer};
+use crate::web::list::FieldKind::{Boolean, Folded, Guid, Integer, Text};
 use crate::web::list::{Field, field, page};
 use crate::web::{List, Paging};
 
@@ -19,11 +19,11 @@ use roles::Column as C;
 pub(super) const FIELDS: &[Field] = &[
     field("Id", Integer(&[]), || Expr::col((roles::Entity, C::Id))),
     field("Name", Folded, || Expr::col((roles::Entity, C::NameFold))),
-    field("Description", Folded, || {
-        Func::lower(Expr::col((roles::Entity, C::Description))).into()
+    field("Description", Text, || {
+        Expr::col((roles::Entity, C::Description))
     }),
-    field("EmailAddress", Folded, || {
-        Func::lower(Expr::col((roles::Entity, C::EmailAddress))).into()
+    field("EmailAddress", Text, || {
+        Expr::col((roles::Entity, C::EmailAddress))
     }),
     field("PermissionSetId", Guid, || {
         Expr::col((roles::Entity, C::PermissionSetId))
