@@ -9,9 +9,11 @@ use axum::extract::Request;
 use crate::cx::{Clock, Randomness};
 use crate::identity_providers::{KeyCache, ProviderCache};
 use crate::security::token_keys::{self, TokenKeyCache};
-use crate::security::{CredentialCache, GrantsCache, RateLimits, Rates, TokenCache};
+use crate::security::{AccountNames, CredentialCache, GrantsCache, RateLimits, Rates, TokenCache};
 use crate::web::{self, ApiRoutes};
-use crate::{audit, authorities, certificate_stores, enrollment, start};
+use crate::{
+    application_settings, audit, authorities, certificate_stores, enrollment, start, templates,
+};
 
 /// What an application is opened with.
 #[derive(Debug)]
@@ -116,6 +118,7 @@ pub struct App {
     pub(crate) clock: Clock,
     pub(crate) randomness: Randomness,
     pub(crate) options: Options,
+    pub(crate) account_names: AccountNames,
     pub(crate) credentials: CredentialCache,
     pub(crate) grants: GrantsCache,
     pub(crate) tokens: TokenCache,
@@ -127,6 +130,8 @@ pub struct App {
     pub(crate) egress: egress::Client,
     pub(crate) audit: audit::Log,
     pub(crate) enrollments: enrollment::Recorder,
+    pub(crate) templates: templates::Names,
+    pub(crate) owner_policies: application_settings::OwnerPolicies,
     pub(crate) rates: RateLimits,
     pub(crate) bodies: web::BodyBudget,
     routes: OnceLock<[ApiRoutes; 2]>,
@@ -160,6 +165,7 @@ impl App {
             clock: options.clock.clone(),
             randomness: options.randomness.clone(),
             options,
+            account_names: AccountNames::default(),
             credentials: CredentialCache::default(),
             grants: GrantsCache::default(),
             tokens: TokenCache::default(),
@@ -171,6 +177,8 @@ impl App {
             egress,
             audit: audit::Log::default(),
             enrollments: enrollment::Recorder::default(),
+            templates: templates::Names::default(),
+            owner_policies: application_settings::OwnerPolicies::default(),
             rates,
             bodies,
             routes: OnceLock::new(),

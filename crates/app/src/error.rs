@@ -279,6 +279,18 @@ impl Error {
         self.kind
     }
 
+    /// The error of work that was done for several at once, for another of them.
+    #[must_use]
+    pub(crate) fn repeated(&self) -> Self {
+        match &self.source {
+            None => Self::new(self.kind, self.message.clone()),
+            Some(source) => Self {
+                source: Some(format!("{source:?}").into()),
+                ..Self::new(self.kind, self.message.clone())
+            },
+        }
+    }
+
     /// What the caller is told.
     pub fn message(&self) -> &str {
         &self.message

@@ -17,6 +17,7 @@ mod enrollment;
 mod error;
 mod generation;
 mod identity_providers;
+mod lookups;
 mod openapi;
 mod orchestrator_jobs;
 pub mod sealing;

@@ -336,6 +336,8 @@ pub(crate) fn sqlite_options(path: &Path, connections: u32, read_only: bool) -> 
                 .busy_timeout(Duration::from_millis(SQLITE_BUSY_TIMEOUT_MS))
                 .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES.to_string())
                 .pragma("cache_size", "-8000")
+                // What a savepoint has to remember stays in memory too: its file is made anew for each.
+                .pragma("temp_store", "MEMORY")
                 // A page of rows fits, so that the thread that reads them does not stop in between.
                 .row_buffer_size(512)
                 .statement_cache_capacity(256);

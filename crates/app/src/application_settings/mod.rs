@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::web::{Body, Json, PathId};
 use wire::{SettingBulkUpdate, SettingOutput, SettingUpdate};
 
-pub(crate) use owner_policy::{OwnerMode, OwnerPolicy};
+pub(crate) use owner_policy::{OwnerMode, OwnerPolicies, OwnerPolicy};
 
 /// The slice's operations.
 pub(crate) fn routes() -> OpenApiRouter {

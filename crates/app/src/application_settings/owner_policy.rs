@@ -6,7 +6,9 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ConnectionTrait, EntityTrait};
 use serde::{Deserialize, Serialize};
 
+use crate::app::App;
 use crate::error::Error;
+use crate::lookups::Lookups;
 use crate::security::role_by_id;
 
 /// Where it stands among the facts about the installation.
@@ -46,6 +48,9 @@ impl OwnerMode {
     }
 }
 
+/// The policy of the whole system and its default owner.
+pub(crate) type OwnerPolicies = Lookups<(), (OwnerPolicy, Option<i64>)>;
+
 /// Whether certificates have owners, and which one is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OwnerPolicy {
@@ -69,6 +74,24 @@ impl OwnerPolicy {
             .map(|row| serde_json::from_str(&row.value))
             .transpose()?
             .unwrap_or_default())
+    }
+
+    /// That of the whole system, and the role that owns certificates for which nobody names one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn with_default(app: &App) -> Result<(Self, Option<i64>), Error> {
+        let connection = app.db.read().clone();
+        let query = move |_: Vec<()>| {
+            let connection = connection.clone();
+            async move {
+                let policy = Self::load(&connection).await?;
+                let default = policy.default_owner(&connection).await?;
+                Ok([((), (policy, default))].into())
+            }
+        };
+        let found = app.owner_policies.find((), query).await?;
+        Ok(found.unwrap_or_default())
     }
 
     /// Makes this that of the whole system.

@@ -37,7 +37,7 @@ pub(crate) struct Intent {
 /// A request with everything settled.
 pub(super) struct Settled {
     pub(super) authority: Arc<KnownAuthority>,
-    pub(super) template: Template,
+    pub(super) template: Arc<Template>,
     pub(super) subject: DistinguishedName,
     pub(super) names: Vec<SubjectAlternativeName>,
     /// PKCS#10.
@@ -112,7 +112,7 @@ pub(super) async fn carry_out(cx: &Cx, settled: Settled) -> Result<Outcome, Erro
             cx,
             row,
             settled.waiting_key,
-            settled.template.row.common_name,
+            settled.template.row.common_name.clone(),
         )
         .await?;
         return Ok(Outcome {

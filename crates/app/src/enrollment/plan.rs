@@ -21,7 +21,7 @@ const METADATA_VALUE_MAX: usize = 64 * 1024;
 /// The authority and template that a request names.
 pub(super) struct Place {
     pub(super) authority: Arc<KnownAuthority>,
-    pub(super) template: Template,
+    pub(super) template: Arc<Template>,
 }
 
 /// Finds the authority and the template, and sees whether the caller may enroll there.
@@ -45,7 +45,7 @@ pub(super) async fn place(
             "Template: name the template to enroll for.",
         ));
     };
-    let template = templates::by_name(cx.db().read(), name).await?;
+    let template = templates::by_name(cx.app(), name).await?;
     let template = template
         .ok_or_else(|| Error::bad_request(format!("Template: there is no template {name:?}.")))?;
     allowed(cx, &template, enrollment_type)?;
@@ -166,9 +166,7 @@ pub(super) async fn kept_owner(cx: &Cx, current: Option<i64>) -> Result<Option<i
     if current.is_some() {
         return Ok(current);
     }
-    let connection = cx.db().read();
-    let policy = OwnerPolicy::load(connection).await?;
-    let default = policy.default_owner(connection).await?;
+    let (policy, default) = OwnerPolicy::with_default(cx.app()).await?;
     if default.is_none() && policy.mode == OwnerMode::Required {
         return Err(Error::bad_request(format!(
             "OwnerRoleId: every certificate has to have an owner (application setting {}); name a security role.",

@@ -99,7 +99,7 @@ async fn write_lot(app: Arc<App>, lot: Vec<Signed>) -> Vec<Result<Numbers, Error
     if !broke_off.load(Ordering::Relaxed) || error.kind() == Kind::Unavailable {
         // It was never begun, and would not be for each alone; or the commit failed, and whether it was kept may be unknown, so
         // that trying again could write twice.
-        return lot.iter().map(|_| Err(repeated(&error))).collect();
+        return lot.iter().map(|_| Err(error.repeated())).collect();
     }
     // One of them cannot be written. Each alone, so that the others do not suffer for it.
     let mut results = Vec::with_capacity(lot.len());
@@ -111,14 +111,6 @@ async fn write_lot(app: Arc<App>, lot: Vec<Signed>) -> Vec<Result<Numbers, Error
         results.push(written.await);
     }
     results
-}
-
-/// The error that one write had, for another of those it was for.
-fn repeated(error: &Error) -> Error {
-    match error.kind() {
-        Kind::Unavailable => Error::new(Kind::Unavailable, error.message()),
-        _ => Error::internal(format!("{error}: {:?}", std::error::Error::source(error))),
-    }
 }
 
 async fn record_lot(tx: &db::Tx, lot: &[Signed]) -> Result<Vec<Numbers>, Error> {

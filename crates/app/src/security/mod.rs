@@ -35,7 +35,7 @@ pub(crate) use role_grants::forget_object;
 pub(crate) use roles::{role_by_id, role_by_name};
 pub(crate) use scopes::Through;
 pub(crate) use sign_in::{
-    CredentialCache, GrantsCache, TokenCache, changed, redirect_address, sign_in,
+    AccountNames, CredentialCache, GrantsCache, TokenCache, changed, redirect_address, sign_in,
 };
 
 use utoipa_axum::router::OpenApiRouter;

@@ -1,11 +1,15 @@
 //! A template as the other slices see it.
 
+use std::sync::Arc;
+
 use db::tables::templates;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use super::settings::Settings;
+use crate::app::App;
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::lookups::Lookups;
 
 /// A template, its JSON read.
 #[derive(Clone, Debug)]
@@ -127,18 +131,26 @@ pub(crate) async fn by_id(
         .transpose()
 }
 
+/// Templates by their short names, folded.
+pub(crate) type Names = Lookups<String, Arc<Template>>;
+
 /// The template with this short name, without regard to case.
 ///
 /// # Errors
 /// Those of the database.
-pub(crate) async fn by_name(
-    connection: &impl ConnectionTrait,
-    name: &str,
-) -> Result<Option<Template>, Error> {
-    let found = templates::Entity::find().filter(templates::Column::NameFold.eq(db::fold(name)));
-    found
-        .one(connection)
-        .await?
-        .map(Template::try_from)
-        .transpose()
+pub(crate) async fn by_name(app: &App, name: &str) -> Result<Option<Arc<Template>>, Error> {
+    let connection = app.db.read().clone();
+    let query = move |names: Vec<String>| {
+        let connection = connection.clone();
+        async move {
+            let rows = templates::Entity::find()
+                .filter(templates::Column::NameFold.is_in(names))
+                .all(&connection)
+                .await?;
+            rows.into_iter()
+                .map(|row| Ok((row.name_fold.clone(), Arc::new(row.try_into()?))))
+                .collect()
+        }
+    };
+    app.templates.find(db::fold(name), query).await
 }

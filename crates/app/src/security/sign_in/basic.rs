@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::cx::Identity;
 use crate::error::{Error, Kind};
 use crate::generation::Generation;
+use crate::lookups::Lookups;
 use crate::security::claims::LOCAL_PROVIDER;
 use crate::security::passwords;
 
@@ -251,35 +252,46 @@ fn credentials(headers: &HeaderMap) -> Result<(String, Zeroizing<String>), Error
 }
 
 /// An account, and the generation of what is granted, so that one query does for both.
-#[derive(FromQueryResult)]
-struct Found {
+#[derive(Clone, FromQueryResult)]
+pub(crate) struct Found {
     #[sea_orm(nested)]
     account: accounts::Model,
     generation: Option<i64>,
 }
 
-/// The account of a name in any of its forms. The whole name comes first, since an account may be called `a@b`.
+/// Accounts by what callers call them, folded.
+pub(crate) type AccountNames = Lookups<String, Found>;
+
+/// The account of a name in any of its forms.
 async fn find(app: &App, name: &str) -> Result<(Option<accounts::Model>, i64), Error> {
-    let whole = db::fold(name);
-    let short = whole
-        .rsplit('\\')
-        .next()
-        .and_then(|name| name.split('@').next())
-        .unwrap_or_default()
-        .to_owned();
-    let wanted = [whole.clone(), short];
-    let found = accounts::Entity::find()
-        .expr_as(Generation::Security.query(), "generation")
-        .filter(accounts::Column::NameFold.is_in(wanted))
-        .into_model::<Found>()
-        .all(app.db.read())
-        .await?;
-    let best = found
-        .into_iter()
-        .max_by_key(|found| found.account.name_fold == whole);
-    Ok(best.map_or((None, 0), |found| {
+    let connection = app.db.read().clone();
+    let query = move |names: Vec<String>| {
+        let connection = connection.clone();
+        async move {
+            let wanted = names.iter().flat_map(|name| [name.as_str(), short(name)]);
+            let found = accounts::Entity::find()
+                .expr_as(Generation::Security.query(), "generation")
+                .filter(accounts::Column::NameFold.is_in(wanted))
+                .into_model::<Found>()
+                .all(&connection)
+                .await?;
+            // The whole name comes first, since an account may be called `a@b`.
+            let called = |name: &str| found.iter().find(|found| found.account.name_fold == name);
+            let best = |name: &String| called(name).or_else(|| called(short(name))).cloned();
+            let best = |name: String| best(&name).map(|found| (name, found));
+            Ok(names.into_iter().filter_map(best).collect())
+        }
+    };
+    let found = app.account_names.find(db::fold(name), query).await?;
+    Ok(found.map_or((None, 0), |found| {
         (Some(found.account), found.generation.unwrap_or_default())
     }))
+}
+
+/// `DOMAIN\name` and `name@domain` without their domains.
+fn short(name: &str) -> &str {
+    let name = name.rsplit('\\').next().unwrap_or_default();
+    name.split('@').next().unwrap_or_default()
 }
 
 /// Counts a wrong password. After some in a row the account is locked, each time for longer.

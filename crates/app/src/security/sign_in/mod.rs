@@ -18,7 +18,7 @@ use crate::cx::Identity;
 use crate::error::{Error, Kind};
 use crate::identity_providers::Provider;
 
-pub(crate) use basic::{CredentialCache, count_failure, prove};
+pub(crate) use basic::{AccountNames, CredentialCache, count_failure, prove};
 pub(crate) use bearer::{TokenCache, id_token};
 pub(crate) use grants::{GrantsCache, changed};
 pub(crate) use own_token::{TOKEN_LIFETIME_S, fingerprint, issue, issuer};
