@@ -25,7 +25,7 @@ const NEEDED: Permission = Permission::CertificatesRead;
 pub(super) fn holder(cx: &Cx) -> String {
     match cx.caller() {
         Caller::Identity(identity) => {
-            db::fold(&format!("{}\\{}", identity.provider, identity.name))
+            db::fold(&format!("{}\\{}", identity.provider, identity.subject))
         }
         Caller::System(_) => String::new(),
     }

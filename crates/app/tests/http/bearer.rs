@@ -265,6 +265,21 @@ testkit::both_databases! {
         assert_eq!(status["Usable"], false, "{status}");
     }
 
+    async fn an_agent_is_a_local_account(server: TestServer) {
+        let idp = StandIn::start().await;
+        idp.enter(&server, "idp").await;
+        let token = format!("Bearer {}", idp.token(&idp.claims(&server)));
+        let register = async |authorization: &str| {
+            let request = server.anonymous().request("POST", "/KeyfactorAgents/Session/Register");
+            request.header("authorization", authorization).text_body("{").send().await.status
+        };
+        assert_eq!(register(&token).await, 401);
+        let account = base64::engine::general_purpose::STANDARD.encode(format!("admin:{}", testkit::PASSWORD));
+        assert_eq!(register(&format!("Basic {account}")).await, 400, "it is let in, and says nothing that can be understood");
+        let failed = crate::audit::found(&server, "Operation -eq \"Sign-in failed\"").await;
+        assert_eq!(failed[0]["AuditIdentifier"], "idp\\machine");
+    }
+
     async fn without_an_audience_no_token_is_an_access_token(server: TestServer) {
         let idp = StandIn::start().await;
         let id = idp.enter(&server, "idp").await;

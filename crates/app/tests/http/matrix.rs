@@ -95,6 +95,33 @@ const SCOPED: &[Scoped] = &[
     scoped(BOTH, "POST", "/CertificateStores/Certificates/Remove", "/CertificateStores/Certificates/Remove", Some(r#"{"CollectionId":{collection},"CertificateStores":[{"CertificateStoreId":"{store}","Alias":"site"}],"Schedule":{"Immediate":true}}"#)),
 ];
 
+/// Which of two things a request is about: those that collections are about, and those that containers are about.
+#[derive(Clone, Copy)]
+struct Numbers {
+    by_collection: usize,
+    by_container: usize,
+}
+
+const fn numbers(by_collection: usize, by_container: usize) -> Numbers {
+    Numbers {
+        by_collection,
+        by_container,
+    }
+}
+
+impl Scoped {
+    /// Path and body without the collection through which they reach a certificate; none where they name none beside it.
+    fn without_scope(&self) -> Option<(String, Option<String>)> {
+        let path = self.request.split('?').next().unwrap_or_default();
+        let named = r#""CollectionId":{collection}"#;
+        let body = self
+            .body
+            .map(|body| body.replace(named, r#""CollectionId":0"#));
+        let less = path != self.request || body.as_deref() != self.body;
+        less.then(|| (path.to_owned(), body))
+    }
+}
+
 /// Two of everything; what has the same number belongs together.
 struct World {
     certificates: [i64; 2],
@@ -171,29 +198,42 @@ impl World {
     }
 
     /// The text with the ids of the things with this number.
-    fn filled(&self, text: &str, index: usize) -> String {
-        text.replace("{certificate}", &self.certificates[index].to_string())
-            .replace("{collection}", &self.collections[index].to_string())
-            .replace("{container}", &self.containers[index].to_string())
-            .replace("{spare}", &self.spares[index].to_string())
-            .replace("{store}", &self.stores[index].to_string())
+    fn filled(&self, text: &str, numbers: Numbers) -> String {
+        let (one, other) = (numbers.by_collection, numbers.by_container);
+        text.replace("{certificate}", &self.certificates[one].to_string())
+            .replace("{collection}", &self.collections[one].to_string())
+            .replace("{container}", &self.containers[other].to_string())
+            .replace("{spare}", &self.spares[other].to_string())
+            .replace("{store}", &self.stores[other].to_string())
     }
 
-    /// The request, about the things with this number, through the collection or container with that number.
+    /// The request, about the things with these numbers, through the collection or container with those numbers.
     fn request(
         &self,
         client: &Client,
         operation: &Operation,
         scoped: &Scoped,
-        index: usize,
+        numbers: Numbers,
+    ) -> RequestBuilder {
+        let texts = (scoped.request.to_owned(), scoped.body.map(str::to_owned));
+        self.request_of(client, operation, texts, numbers)
+    }
+
+    fn request_of(
+        &self,
+        client: &Client,
+        operation: &Operation,
+        (path, body): (String, Option<String>),
+        numbers: Numbers,
     ) -> RequestBuilder {
         let template = sample_request(client, operation);
         let request = template
-            .path(&self.filled(scoped.request, index))
+            .path(&self.filled(&path, numbers))
             .header("x-certificateformat", "PEM");
-        match scoped.body {
+        match body {
             Some(body) => {
-                request.json(serde_json::from_str::<Value>(&self.filled(body, index)).unwrap())
+                let body = self.filled(&body, numbers);
+                request.json(serde_json::from_str::<Value>(&body).unwrap())
             }
             None => request,
         }
@@ -273,7 +313,7 @@ testkit::both_databases! {
         let weak = server.account(&[]).await;
         let list = server.admin().get("/Chancery/Accounts?ReturnLimit=100").await.expect(200);
         let weak = list.items().iter().find(|account| account["Name"] == weak.name()).unwrap()["Id"].to_string();
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut unnamed) = (BTreeSet::new(), 0);
         // What deletes things comes last.
         let (deleting, others): (Vec<_>, Vec<_>) = operations().partition(|operation| operation.method == "DELETE");
         for operation in others.into_iter().chain(deleting) {
@@ -288,11 +328,24 @@ testkit::both_databases! {
                 seen.insert((scoped.method, scoped.path, scoped.version));
                 assert!(needed.iter().any(|row| scoped.by.contains(&row.per)), "{} {} needs nothing that can be limited so", scoped.method, scoped.path);
                 let limited = accounts.with(&server, world.limited(&needed, scoped.by)).await;
+                let mut others = Vec::new();
                 if !scoped.shows_some {
-                    let status = world.request(&limited, operation, scoped, 1).send().await.status;
-                    wrong.check(operation, &format!("rights on another object, {:?}", scoped.by), false, status);
+                    others.push(numbers(1, 1));
                 }
-                let status = world.request(&limited, operation, scoped, 0).send().await.status;
+                if scoped.by.len() > 1 {
+                    others.extend([numbers(0, 1), numbers(1, 0)]);
+                }
+                for other in others {
+                    let status = world.request(&limited, operation, scoped, other).send().await.status;
+                    let which = (other.by_collection, other.by_container);
+                    wrong.check(operation, &format!("rights on another object, {:?} {which:?}", scoped.by), false, status);
+                }
+                if let Some(texts) = scoped.without_scope() {
+                    let status = world.request_of(&limited, operation, texts, numbers(0, 0)).send().await.status;
+                    wrong.check(operation, "rights on an object that is not named", false, status);
+                    unnamed += 1;
+                }
+                let status = world.request(&limited, operation, scoped, numbers(0, 0)).send().await.status;
                 // It is there, and the request is right, so that the answer tells of the right alone.
                 let shown = if status == 404 { 403 } else { status };
                 wrong.check(operation, &format!("rights on the object, {:?}", scoped.by), true, shown);
@@ -312,6 +365,7 @@ testkit::both_databases! {
         }
         let listed: BTreeSet<_> = SCOPED.iter().map(|scoped| (scoped.method, scoped.path, scoped.version)).collect();
         assert_eq!(seen, listed, "operations that do not exist");
+        assert!(unnamed >= 8, "{unnamed}");
         assert!(wrong.0.is_empty(), "{} cells:\n{}", wrong.0.len(), wrong.0.join("\n"));
     }
 }

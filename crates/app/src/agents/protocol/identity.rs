@@ -84,6 +84,11 @@ pub(super) async fn identify(
     }
     let account = security::sign_in(app, headers, address).await?;
     security::check_password_change(&account, "an agent's interface")?;
+    // Agents without a certificate are known by the account's name, and only ours never stand for two.
+    if account.account_id.is_none() {
+        let message = "Agents sign in with a local account.";
+        return Err(Error::new(Kind::Unauthenticated, message).tried(&account.name));
+    }
     Ok(Who::Account {
         whose: (account.provider, account.subject),
         name: account.name,
