@@ -242,6 +242,20 @@ impl Cx {
         }
     }
 
+    /// The claims by which the caller holds roles, in ascending order.
+    pub(crate) fn claim_ids(&self) -> Vec<i64> {
+        let mut ids: Vec<i64> = match &self.caller {
+            Caller::Identity(identity) => {
+                let roles = identity.grants.roles().iter();
+                roles.flat_map(|role| role.claim_ids.clone()).collect()
+            }
+            Caller::System(_) => Vec::new(),
+        };
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     /// Whether the caller holds the role with this id, and it is enabled.
     pub(crate) fn holds_role(&self, role_id: i64) -> bool {
         match &self.caller {

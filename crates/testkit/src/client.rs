@@ -193,13 +193,38 @@ impl RequestBuilder {
         answer
     }
 
+    /// Sends it with a body that arrives late: `meanwhile` happens when the server knows who calls and reads the body.
+    ///
+    /// # Panics
+    /// When the answer is not as the OpenAPI document says.
+    pub async fn send_late(
+        mut self,
+        meanwhile: impl Future<Output = ()> + Send + 'static,
+    ) -> Answer {
+        let octets = std::mem::take(&mut self.body);
+        let body = futures::stream::once(async {
+            meanwhile.await;
+            Ok::<_, std::convert::Infallible>(octets)
+        });
+        let (answer, checked) = self.send_body(Body::from_stream(body)).await;
+        if let Err(reason) = checked {
+            panic!("{reason}");
+        }
+        answer
+    }
+
     /// Sends it. Answers also what the answer has that the OpenAPI document does not declare.
     ///
     /// # Panics
     /// When the request cannot be made.
-    pub async fn send_checked(self) -> (Answer, Result<(), String>) {
+    pub async fn send_checked(mut self) -> (Answer, Result<(), String>) {
+        let body = Body::from(std::mem::take(&mut self.body));
+        self.send_body(body).await
+    }
+
+    async fn send_body(self, body: Body) -> (Answer, Result<(), String>) {
         let method = Method::from_bytes(self.method.as_bytes()).expect("a method is a token");
-        let mut request = Request::new(Body::from(self.body));
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = self
             .path

@@ -198,6 +198,7 @@ async fn apply(cx: &Cx, changes: Vec<Change>) -> Result<State, Error> {
         .clone()
         .write("application_settings.apply", move |tx| {
             Box::pin(async move {
+                OwnerPolicy::lock(tx).await?;
                 let before = State::load(tx).await?;
                 let mut owner = before.owner.clone();
                 let mut default_owner: Option<Option<roles::Model>> = None;

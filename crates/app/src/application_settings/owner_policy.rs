@@ -3,7 +3,7 @@
 
 use db::tables::{roles, settings};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue, ConnectionTrait, EntityTrait};
+use sea_orm::{ActiveValue, ConnectionTrait, EntityTrait, QuerySelect};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
@@ -94,19 +94,41 @@ impl OwnerPolicy {
         Ok(found.unwrap_or_default())
     }
 
+    /// Has to stand before the policy is read in a transaction that changes it: of two such, one waits.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn lock(tx: &db::Tx) -> Result<(), Error> {
+        // There has to be a row to wait for.
+        settings::Entity::insert(Self::default().row()?)
+            .on_conflict(
+                OnConflict::column(settings::Column::Key)
+                    .do_nothing()
+                    .to_owned(),
+            )
+            .exec_without_returning(tx)
+            .await?;
+        let row = settings::Entity::find_by_id(KEY).lock_exclusive();
+        row.one(tx).await?;
+        Ok(())
+    }
+
+    fn row(&self) -> Result<settings::ActiveModel, Error> {
+        Ok(settings::ActiveModel {
+            key: ActiveValue::Set(KEY.into()),
+            value: ActiveValue::Set(serde_json::to_string(self)?),
+        })
+    }
+
     /// Makes this that of the whole system.
     ///
     /// # Errors
     /// Those of the database.
     pub(super) async fn store(&self, tx: &db::Tx) -> Result<(), Error> {
-        let row = settings::ActiveModel {
-            key: ActiveValue::Set(KEY.into()),
-            value: ActiveValue::Set(serde_json::to_string(self)?),
-        };
         let again = OnConflict::column(settings::Column::Key)
             .update_column(settings::Column::Value)
             .to_owned();
-        settings::Entity::insert(row)
+        settings::Entity::insert(self.row()?)
             .on_conflict(again)
             .exec_without_returning(tx)
             .await?;

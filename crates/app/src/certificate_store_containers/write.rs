@@ -5,6 +5,7 @@ use jobs::Schedule;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -229,7 +230,7 @@ pub(super) async fn replace_container(
         .clone()
         .write("certificate_store_containers.replace", move |tx| {
             Box::pin(async move {
-                let before = Entity::find_by_id(id).one(tx).await?;
+                let before = Entity::find_by_id(id).lock_exclusive().one(tx).await?;
                 let before =
                     before.ok_or_else(|| Error::not_found("certificate store container", id))?;
                 name_is_free(tx, &wanted.name, Some(id)).await?;

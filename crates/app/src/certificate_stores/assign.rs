@@ -2,7 +2,9 @@
 
 use db::tables::{certificate_stores, store_containers};
 use jobs::Schedule;
-use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -157,6 +159,13 @@ pub(crate) async fn assign(
 ) -> Result<Vec<certificate_stores::Model>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
+    }
+    // In one order, so that those who do the same wait and do not block each other.
+    for part in ids.chunks(targets::VALUES_MAX) {
+        let rows = certificate_stores::Entity::find()
+            .filter(certificate_stores::Column::Id.is_in(part.iter().copied()))
+            .order_by_asc(certificate_stores::Column::Id);
+        rows.lock_exclusive().all(tx).await?;
     }
     let known = Known::load(tx, ids.iter().copied()).await?;
     known.authorize(cx, Permission::StoresModify, Through::System)?;

@@ -77,6 +77,26 @@ pub(crate) async fn check_for_enrollment(
     Err(Error::bad_parts(message, failed))
 }
 
+/// Those of these stores that the caller may not schedule. One that is not there is nobody's.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn unschedulable(cx: &Cx, ids: &[Uuid]) -> Result<Vec<Uuid>, Error> {
+    let mut refused = Vec::new();
+    for part in ids.chunks(targets::VALUES_MAX) {
+        let rows = certificate_stores::Entity::find()
+            .filter(certificate_stores::Column::Id.is_in(part.iter().copied()))
+            .all(cx.db().read())
+            .await?;
+        let unreached = rows.iter().filter(|row| {
+            let needed = Permission::StoresSchedule;
+            cx.authorize_store(needed, row.container_id).is_err()
+        });
+        refused.extend(unreached.map(|row| row.id));
+    }
+    Ok(refused)
+}
+
 /// Makes the jobs that put a certificate into stores, in the transaction that records it. The targets were checked when the
 /// certificate was asked for, which may be long ago: those that cannot have it any more are answered as reasons.
 ///

@@ -2,7 +2,7 @@
 
 use db::tables::{agents, certificate_stores, store_containers, store_types};
 use jobs::Schedule;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -181,7 +181,18 @@ async fn check(
     }
 
     let id = before.map_or_else(|| cx.guid(), |store| store.id);
-    wrong.extend(twin(tx, id, &kind, agent.as_ref(), &client_machine, &store_path).await?);
+    wrong.extend(
+        twin(
+            tx,
+            cx,
+            id,
+            &kind,
+            agent.as_ref(),
+            &client_machine,
+            &store_path,
+        )
+        .await?,
+    );
     if !wrong.is_empty() {
         return Err(Error::bad_request(wrong.join(" ")));
     }
@@ -246,9 +257,10 @@ fn path_mistake(definition: &Definition, path: &str) -> Option<String> {
     }
 }
 
-/// Refuses a second store of the same type, agent, machine and path.
+/// Refuses a second store of the same type, agent, machine and path. Which the first is learns who may read it.
 async fn twin(
     tx: &db::Tx,
+    cx: &Cx,
     id: Uuid,
     kind: &store_types::Model,
     agent: Option<&agents::Model>,
@@ -266,11 +278,12 @@ async fn twin(
         None => same.filter(Column::AgentId.is_null()),
     };
     Ok(same.one(tx).await?.map(|other| {
+        let named = cx.authorize_store(Permission::StoresRead, other.container_id);
         format!(
-            "StorePath: a certificate store of type {} at {} already exists ({}).",
+            "StorePath: a certificate store of type {} at {} already exists{}.",
             kind.short_name,
             display_name(client_machine, store_path),
-            other.id
+            named.map_or_else(|_| String::new(), |()| format!(" ({})", other.id))
         )
     }))
 }
@@ -369,7 +382,10 @@ async fn replace_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Mo
         .clone()
         .write("certificate_stores.replace", move |tx| {
             Box::pin(async move {
-                let before = certificate_stores::Entity::find_by_id(id).one(tx).await?;
+                let before = certificate_stores::Entity::find_by_id(id)
+                    .lock_exclusive()
+                    .one(tx)
+                    .await?;
                 let before = before.ok_or_else(|| Error::not_found("certificate store", id))?;
                 cx.authorize_store(Permission::StoresModify, before.container_id)?;
                 if wanted.container_id.is_some() {

@@ -146,16 +146,7 @@ pub(super) async fn download(
         ));
     }
     let extension = extension(request.file_extension.as_deref(), format)?;
-    let id = match identify(cx, &request).await {
-        Ok(id) => id,
-        // Who may read some only does not learn which others there are.
-        Err(error) if error.kind() == Kind::NotFound && !cx.may(Permission::CertificatesRead) => {
-            return Err(cx.refused(&[Permission::CertificatesRead]));
-        }
-        Err(error) => return Err(error),
-    };
-    cx.authorize_certificate(Permission::CertificatesRead, id, through)
-        .await?;
+    let id = super::authorize_named(cx, identify(cx, &request).await, through).await?;
     let found = stored::load(cx.db().read(), id).await?;
     let (row, leaf) = found.ok_or_else(|| Error::not_found("certificate", id))?;
     let mut certificates = if with_chain {

@@ -21,8 +21,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::cx::Cx;
-use crate::error::Error;
-use crate::security::Through;
+use crate::error::{Error, Kind};
+use crate::security::{Permission, Target, Through};
 use crate::web::{Body, Json, List, NoContent, Paging, PathId, Query};
 use download::{Download, DownloadOutput, DownloadRequest, FormatHeader};
 use history::OperationOutput;
@@ -38,6 +38,38 @@ use wire::{CertificateOutput, SingleCertificateOutput};
 pub(crate) fn condition(cx: &Cx, query: &str) -> Result<sea_orm::Condition, Error> {
     let query = crate::web::query_string::parse_query(query)?;
     crate::web::list::condition(cx, query.as_ref(), fields::FIELDS)
+}
+
+/// Refuses callers who may not read the certificate that a request names, in whichever way. Who may read some only is told the same
+/// of those that he may not read and of those that do not exist.
+///
+/// # Errors
+/// What was wrong with naming it; 403 in the words that clients look for.
+pub(crate) async fn authorize_named(
+    cx: &Cx,
+    named: Result<i64, Error>,
+    through: Through,
+) -> Result<i64, Error> {
+    const NEEDED: Permission = Permission::CertificatesRead;
+    if cx.may(NEEDED) {
+        return named;
+    }
+    let id = match named {
+        // No certificate has this id.
+        Err(error) if error.kind() == Kind::NotFound => 0,
+        named => named?,
+    };
+    match (cx.authorize_certificate(NEEDED, id, through).await, through) {
+        (Ok(()), _) => Ok(id),
+        (Err(error), Through::Collection(place))
+            if error.kind() == Kind::Forbidden && cx.may_on(NEEDED, Target::Collection(place)) =>
+        {
+            Err(Error::forbidden(format!(
+                "The certificate is not in certificate collection {place}."
+            )))
+        }
+        (Err(error), _) => Err(error),
+    }
 }
 
 pub(crate) use record::{New, Origin, record, record_new, record_seen};

@@ -1,7 +1,7 @@
 //! The owner of a certificate: a security role, or none.
 
 use db::tables::{certificates, roles};
-use sea_orm::{ActiveValue, EntityTrait};
+use sea_orm::{ActiveValue, EntityTrait, QuerySelect};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -11,7 +11,7 @@ use crate::application_settings::{OwnerMode, OwnerPolicy};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::{Error, Kind};
-use crate::security::{OwnerChange, Permission, Through, role_by_id, role_by_name};
+use crate::security::{OwnerChange, Permission, Reach, Through, role_by_id, role_by_name};
 use crate::web::Maybe;
 
 /// The new owner: one of the two members. `null`, or a name without text, clears the owner.
@@ -101,13 +101,12 @@ pub(super) async fn change(
     through: Through,
     request: OwnerRequest,
 ) -> Result<(), Error> {
-    let permitted = cx
-        .authorize_certificate(Permission::CertificatesChangeOwner, id, through)
-        .await;
-    if let Err(error) = permitted.as_ref()
-        && (error.kind() != Kind::Forbidden || !cx.may(Permission::CertificatesExpandedChangeOwner))
-    {
-        return permitted;
+    const NEEDED: Permission = Permission::CertificatesChangeOwner;
+    let nowhere =
+        |permission| matches!(cx.reach(permission), Reach::Objects(ids) if ids.is_empty());
+    let expanded = cx.may(Permission::CertificatesExpandedChangeOwner);
+    if !expanded && nowhere(NEEDED) && nowhere(Permission::StoresChangeOwner) {
+        return cx.authorize(NEEDED);
     }
     let wanted = Wanted::try_from(request)?;
     let cx = cx.clone();
@@ -115,7 +114,19 @@ pub(super) async fn change(
         .clone()
         .write("certificates.change_owner", move |tx| {
             Box::pin(async move {
-                let certificate = certificates::Entity::find_by_id(id).one(tx).await?;
+                let certificate = certificates::Entity::find_by_id(id)
+                    .lock_exclusive()
+                    .one(tx)
+                    .await?;
+                // Where the certificate is counts as it is in this transaction.
+                let permitted = cx
+                    .authorize_certificates_in(tx, NEEDED, &[id], through)
+                    .await;
+                if let Err(error) = permitted.as_ref()
+                    && (error.kind() != Kind::Forbidden || !expanded)
+                {
+                    return permitted;
+                }
                 let current_id = certificate.as_ref().and_then(|row| row.owner_role_id);
                 let current = match current_id {
                     Some(id) => role_by_id(tx, id).await?,

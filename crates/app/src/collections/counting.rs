@@ -116,7 +116,7 @@ pub(super) async fn counted(cx: &Cx, row: &Model) -> Result<Count, Error> {
         .write("collections.counted", move |tx| {
             Box::pin(async move {
                 // Another query may have been saved meanwhile.
-                let now = Entity::find_by_id(id).one(tx).await?;
+                let now = Entity::find_by_id(id).lock_exclusive().one(tx).await?;
                 if now.is_some_and(|now| now.query == query) {
                     remembered.update(tx).await?;
                 }

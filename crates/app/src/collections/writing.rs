@@ -10,10 +10,10 @@ use super::counting::counted;
 use super::wire::{ChangedOutput, CollectionRequest};
 use super::{authorize, favorites, unknown};
 use crate::audit::{self, Category, Entry, Operation};
-use crate::cx::Cx;
+use crate::cx::{Caller, Cx};
 use crate::error::Error;
 use crate::security::permissions::TABLE;
-use crate::security::{Per, Permission, Target, forget_object, object_grants};
+use crate::security::{Per, Permission, Target, changed, forget_object, object_grants, population};
 use crate::web::{Body, Json, NoContent, PathId};
 
 /// Characters of a name at most.
@@ -148,13 +148,24 @@ async fn name_is_free(tx: &db::Tx, name: &str, id: Option<i64>) -> Result<(), Er
 }
 
 /// Refuses another query where the caller has rights through the collection alone: it would change what he may do, and to whom he
-/// owes them he could give himself everything.
-fn own_rights_stay(cx: &Cx, id: i64) -> Result<(), Error> {
+/// owes them he could give himself everything. What his roles grant is read anew: a body may arrive long after the caller was
+/// known, and rights that came meanwhile count.
+async fn own_rights_stay(tx: &db::Tx, cx: &Cx, id: i64) -> Result<(), Error> {
+    if matches!(cx.caller(), Caller::System(_)) {
+        return Ok(());
+    }
+    // Changes of rights wait from here on, and those that did not are read.
+    changed(tx).await?;
+    let grants = population::of_claims(tx, &cx.claim_ids()).await?;
+    let held = |permission, target| match cx.recorder() {
+        None => grants.allow(permission, target),
+        Some(recorder) => recorder.decide(&grants, permission, target),
+    };
     let raised = TABLE.iter().find(|row| {
         row.per == Per::Collection
             && row.permission != NEEDED
-            && !cx.may(row.permission)
-            && cx.may_on(row.permission, Target::Collection(id))
+            && !held(row.permission, Target::System)
+            && held(row.permission, Target::Collection(id))
     });
     let Some(row) = raised else { return Ok(()) };
     Err(Error::forbidden(format!(
@@ -248,7 +259,7 @@ async fn create_collection(cx: &Cx, request: CollectionRequest) -> Result<Change
 /// The collection that is copied. Its roles get their permissions on the new one too, so that its query cannot be another where
 /// that would give the caller more.
 async fn source(tx: &db::Tx, cx: &Cx, id: i64, wanted: &Wanted) -> Result<Model, Error> {
-    let row = Entity::find_by_id(id).one(tx).await?;
+    let row = Entity::find_by_id(id).lock_exclusive().one(tx).await?;
     let row = row.ok_or_else(|| {
         Error::bad_request(format!(
             "CopyFromId: there is no certificate collection {id}."
@@ -260,7 +271,7 @@ async fn source(tx: &db::Tx, cx: &Cx, id: i64, wanted: &Wanted) -> Result<Model,
         .as_ref()
         .is_some_and(|query| *query != row.query)
     {
-        own_rights_stay(cx, id)?;
+        own_rights_stay(tx, cx, id).await?;
     }
     Ok(row)
 }
@@ -277,7 +288,7 @@ async fn replace_collection(cx: &Cx, request: CollectionRequest) -> Result<Chang
     let work = cx.db().write("collections.replace", move |tx| {
         let cx = writer;
         Box::pin(async move {
-            let before = Entity::find_by_id(id).one(tx).await?;
+            let before = Entity::find_by_id(id).lock_exclusive().one(tx).await?;
             let before = before.ok_or_else(|| unknown(&cx, NEEDED, id))?;
             name_is_free(tx, &wanted.name, Some(id)).await?;
             let was_favorite = favorites::of_caller(tx, &cx).await?.contains(&id);
@@ -294,7 +305,7 @@ async fn replace_collection(cx: &Cx, request: CollectionRequest) -> Result<Chang
                 ..before.clone()
             };
             if row.query != before.query {
-                own_rights_stay(&cx, id)?;
+                own_rights_stay(tx, &cx, id).await?;
                 (row.last_count, row.last_counted_at) = (None, None);
             }
             let active: ActiveModel = row.clone().into();
@@ -325,7 +336,7 @@ async fn delete_collection(cx: &Cx, id: i64) -> Result<(), Error> {
         .clone()
         .write("collections.delete", move |tx| {
             Box::pin(async move {
-                let row = Entity::find_by_id(id).one(tx).await?;
+                let row = Entity::find_by_id(id).lock_exclusive().one(tx).await?;
                 let row = row.ok_or_else(|| unknown(&cx, NEEDED, id))?;
                 let mut before = audited(&row);
                 before["RolesWithPermissions"] =

@@ -138,11 +138,7 @@ async fn enroll_request(
     let format = CertificateFormat::of(headers)?;
     let csr = pki::CertificateRequest::from_pem_or_der(request.csr.trim().as_bytes())
         .map_err(|error| Error::bad_request(format!("CSR: {error}.")))?;
-    if let (Some(id), Through::Collection(_)) = (request.renewal_certificate_id, through) {
-        cx.authorize_certificate(Permission::CertificatesRead, id, through)
-            .await?;
-    }
-    let renewal_of = pfx::renewed(cx, request.renewal_certificate_id).await?;
+    let renewed = pfx::renewed(cx, request.renewal_certificate_id, through).await?;
     let (authority, template) = (
         request.certificate_authority.as_deref(),
         request.template.as_deref(),
@@ -164,10 +160,11 @@ async fn enroll_request(
     let (subject, names) = plan::names(&place.template, csr.subject().clone(), wanted, csr.key())?;
     let metadata = plan::metadata(request.metadata)?;
     let shown = metadata.iter().cloned().collect();
-    let owner_role_id = plan::owner(
+    let owner = plan::owner(
         cx,
         request.owner_role_id,
         request.owner_role_name.as_deref(),
+        renewed.as_ref(),
     )
     .await?;
     let settled = Settled {
@@ -180,8 +177,8 @@ async fn enroll_request(
         waiting_key: key.clone(),
         stored_key: key,
         metadata,
-        owner_role_id,
-        renewal_of,
+        owner,
+        renewal_of: renewed.map(|row| row.id),
         stores: Vec::new(),
     };
     let outcome = carry_out(cx, settled).await?;

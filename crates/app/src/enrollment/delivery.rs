@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::certificate_stores::{
-    EnrollmentTarget, add_for_enrollment, check_for_enrollment, places_of,
+    EnrollmentTarget, add_for_enrollment, check_for_enrollment, places_of, unschedulable,
 };
 use crate::certificates;
 use crate::cx::Cx;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// One store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,8 +66,22 @@ pub(super) async fn wishes(
     }
     let targets: Vec<EnrollmentTarget> = stores.iter().map(EnrollmentTarget::from).collect();
     // The key is kept for stores, whatever the template says of keeping keys.
-    check_for_enrollment(cx, &targets, true).await?;
-    Ok(stores)
+    match check_for_enrollment(cx, &targets, true).await {
+        // The request names none of those, so that the refusal does not either.
+        Err(error) if into_existing && error.kind() == Kind::Forbidden => Err(Error::forbidden(
+            "Stores, InstallIntoExistingCertificateStores: there are stores among them that you may not schedule.",
+        )),
+        checked => checked.map(|()| stores),
+    }
+}
+
+/// The stores of these that the caller may not schedule.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn refused(cx: &Cx, stores: &[StoreWish]) -> Result<Vec<Uuid>, Error> {
+    let ids: Vec<Uuid> = stores.iter().map(|wish| wish.store_id).collect();
+    unschedulable(cx, &ids).await
 }
 
 /// Creates the jobs, in the transaction that records the certificate. A store that cannot have it any more, since it was

@@ -8,15 +8,21 @@ use pki::{Certificate, DistinguishedName, PrivateKey, Subject, SubjectAlternativ
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::delivery::StoreWish;
+use super::delivery::{self, StoreWish};
 use super::names::kind_numbered;
+use super::plan::{self, Owner};
 use super::recording::{self, Recorded, Signed};
 use super::{STATE_ISSUED, STATE_PENDING};
+use crate::application_settings::OwnerPolicy;
 use crate::audit::{self, Category, Entry, Operation};
 use crate::authorities::{self, KnownAuthority};
+use crate::certificates;
 use crate::cx::Cx;
 use crate::error::{Error, Kind};
+use crate::security::explain::as_subject;
+use crate::security::{population, role_by_id};
 use crate::templates::Template;
 
 /// What issuing needs beside key, authority and template. Stored with the request as JSON.
@@ -28,10 +34,14 @@ pub(crate) struct Intent {
     pub(crate) names: Vec<(u16, String)>,
     pub(crate) metadata: Vec<(String, String)>,
     pub(crate) owner_role_id: Option<i64>,
+    /// The request named the owner.
+    pub(crate) owner_named: bool,
     /// The certificate that this one follows.
     pub(crate) renewal_of: Option<i64>,
     /// Stores to put the certificate into.
     pub(crate) stores: Vec<StoreWish>,
+    /// The claims by which the requester held roles, for requests that wait: what they grant counts again at the approval.
+    pub(crate) requester_claims: Vec<i64>,
 }
 
 /// A request with everything settled.
@@ -48,7 +58,7 @@ pub(super) struct Settled {
     /// The same, or one that is stored only as long as the request waits.
     pub(super) waiting_key: Option<PrivateKey>,
     pub(super) metadata: Vec<(String, String)>,
-    pub(super) owner_role_id: Option<i64>,
+    pub(super) owner: Owner,
     pub(super) renewal_of: Option<i64>,
     pub(super) stores: Vec<StoreWish>,
 }
@@ -86,9 +96,15 @@ pub(super) async fn carry_out(cx: &Cx, settled: Settled) -> Result<Outcome, Erro
             .map(|name| (name.kind.number(), name.value.clone()))
             .collect(),
         metadata: settled.metadata,
-        owner_role_id: settled.owner_role_id,
+        owner_role_id: settled.owner.role_id,
+        owner_named: settled.owner.named,
         renewal_of: settled.renewal_of,
         stores: settled.stores,
+        requester_claims: if settled.template.row.requires_approval {
+            cx.claim_ids()
+        } else {
+            Vec::new()
+        },
     };
     let mut row = certificate_requests::ActiveModel {
         id: ActiveValue::NotSet,
@@ -220,16 +236,60 @@ fn aad(request_id: i64) -> String {
     crate::sealing::REQUEST_KEY.purpose(request_id)
 }
 
+/// What was allowed when the request was made has to be allowed still, with the rights that the requester has now. Answers what is
+/// to be done, and the stores of the request that the requester may not schedule any more.
+///
+/// # Errors
+/// 409 when the role that was named is gone; 400 for what the owner policy does not allow; 403 when the requester may not make
+/// the role the owner.
+async fn checked_again(
+    cx: &Cx,
+    row: &certificate_requests::Model,
+    mut intent: Intent,
+) -> Result<(Intent, Vec<Uuid>), Error> {
+    let connection = cx.db().read();
+    let grants = population::of_claims(connection, &intent.requester_claims).await?;
+    let requester = as_subject(cx, &row.requester, grants);
+    if intent.owner_named {
+        let role = role_by_id(connection, intent.owner_role_id.unwrap_or_default()).await?;
+        let role = role.ok_or_else(|| {
+            Error::conflict(
+                "The security role that was to own the certificate is not there any more; the request can only be denied.",
+            )
+        })?;
+        requester.authorize_first_owner(&role)?;
+        let policy = OwnerPolicy::load(connection).await?;
+        policy.usable("OwnerRoleId", &role)?;
+    } else {
+        let renewed = match intent.renewal_of {
+            Some(id) => {
+                let found = db::tables::certificates::Entity::find_by_id(id);
+                found.one(connection).await?
+            }
+            None => None,
+        };
+        let current = renewed.and_then(|row| row.owner_role_id);
+        intent.owner_role_id = plan::kept_owner(cx, current).await?;
+    }
+    let refused = delivery::refused(&requester, &intent.stores).await?;
+    intent
+        .stores
+        .retain(|wish| !refused.contains(&wish.store_id));
+    Ok((intent, refused))
+}
+
 /// Issues what a waiting request asks for. Of several who approve at once, one issues; the others learn who was first.
 ///
 /// # Errors
-/// 409 when the request does not wait any more; those of the authority, which leave it waiting; those of the database.
+/// 409 when the request does not wait any more, and when its owner is gone; 400 and 403 when it cannot have its owner any more;
+/// those of the authority. All of them leave it waiting. Those of the database.
 pub(crate) async fn approve(
     cx: &Cx,
     row: certificate_requests::Model,
     template: &Template,
 ) -> Result<i64, Error> {
     let intent: Intent = serde_json::from_str(&row.enrollment)?;
+    let (intent, refused) = checked_again(cx, &row, intent).await?;
     let known = authorities::all(cx.app()).await?;
     let authority = known
         .iter()
@@ -277,6 +337,20 @@ pub(crate) async fn approve(
                     key: key.as_ref(),
                 };
                 let certificate_id = recording::record(tx, &cx, &parts, &intent).await?;
+                for store_id in refused {
+                    let reason = format!(
+                        "Certificate store {store_id}: {} may not schedule it any more.",
+                        row.requester
+                    );
+                    certificates::add_history(
+                        tx,
+                        &cx,
+                        certificate_id,
+                        "Deployment Failed",
+                        &reason,
+                    )
+                    .await?;
+                }
                 let message = format!("request {} approved", row.id);
                 audit::record(
                     tx,

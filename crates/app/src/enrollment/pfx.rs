@@ -5,9 +5,12 @@ mod wire;
 use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
+use db::tables::certificates;
 use pki::{DistinguishedName, KeySpec, PrivateKey, SubjectAlternativeName};
 use sea_orm::EntityTrait;
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use wire::{
@@ -22,9 +25,9 @@ use super::names::{self, SansInput};
 use super::plan;
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::Permission;
+use crate::security::{Permission, Through};
 use crate::templates::{ENROLLMENT_PFX, KeyRetention, Template};
-use crate::web::{Body, Json};
+use crate::web::{Body, Json, Query};
 
 /// Characters of a password at least.
 const PASSWORD_MIN: usize = 8;
@@ -36,6 +39,15 @@ const PASSWORD_MADE: usize = 24;
 const KEY_SAVED: i32 = 1;
 /// `KeyStatus`: the key is not kept here.
 const KEY_NOT_RETAINED: i32 = 3;
+
+/// Members of the query string.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(crate) struct PfxFlags {
+    /// The collection through which the certificate to renew is reached, as with a CSR; 0 for none.
+    collection_id: Option<i64>,
+}
 
 /// Both versions of the order.
 struct Order {
@@ -146,13 +158,14 @@ fn root_first(order: Option<&str>) -> Result<bool, Error> {
 }
 
 /// Enrolls for a certificate with a key that is made here.
-#[utoipa::path(post, path = "/Enrollment/PFX", tag = "Enrollment", params(("x-certificateformat" = String, Header, description = "`PFX`, `PEM` or `STORE`")), request_body = PfxEnrollmentRequest, responses((status = 200, body = PfxEnrollmentResponse, description = "Issued, or waiting for approval")), extensions(("x-permissions" = json!(["/certificates/enrollment/pfx/"]))))]
+#[utoipa::path(post, path = "/Enrollment/PFX", tag = "Enrollment", params(PfxFlags, ("x-certificateformat" = String, Header, description = "`PFX`, `PEM` or `STORE`")), request_body = PfxEnrollmentRequest, responses((status = 200, body = PfxEnrollmentResponse, description = "Issued, or waiting for approval")), extensions(("x-permissions" = json!(["/certificates/enrollment/pfx/"]))))]
 pub(super) async fn enroll(
     cx: Cx,
+    Query(flags): Query<PfxFlags>,
     headers: HeaderMap,
     Body(request): Body<PfxEnrollmentRequest>,
 ) -> Result<(HeaderMap, Json<PfxEnrollmentResponse>), Error> {
-    let enrolled = enroll_order(&cx, &headers, request).await?;
+    let enrolled = enroll_order(&cx, &headers, &flags, request).await?;
     let body = PfxEnrollmentResponse {
         certificate_information: enrolled.information,
         metadata: enrolled.metadata,
@@ -161,13 +174,14 @@ pub(super) async fn enroll(
 }
 
 /// Enrolls for a certificate with a key that is made here, and puts it into stores.
-#[utoipa::path(post, path = "/Enrollment/PFX", tag = "Enrollment", params(("x-certificateformat" = String, Header, description = "`PFX`, `PEM` or `STORE`")), request_body = PfxEnrollmentWithStoresRequest, responses((status = 200, body = PfxEnrollmentWithStoresResponse, description = "Issued, or waiting for approval")), extensions(("x-permissions" = json!(["/certificates/enrollment/pfx/"]))))]
+#[utoipa::path(post, path = "/Enrollment/PFX", tag = "Enrollment", params(PfxFlags, ("x-certificateformat" = String, Header, description = "`PFX`, `PEM` or `STORE`")), request_body = PfxEnrollmentWithStoresRequest, responses((status = 200, body = PfxEnrollmentWithStoresResponse, description = "Issued, or waiting for approval")), extensions(("x-permissions" = json!(["/certificates/enrollment/pfx/"]))))]
 pub(super) async fn enroll_with_stores(
     cx: Cx,
+    Query(flags): Query<PfxFlags>,
     headers: HeaderMap,
     Body(request): Body<PfxEnrollmentWithStoresRequest>,
 ) -> Result<(HeaderMap, Json<PfxEnrollmentWithStoresResponse>), Error> {
-    let enrolled = enroll_order(&cx, &headers, request).await?;
+    let enrolled = enroll_order(&cx, &headers, &flags, request).await?;
     let body = PfxEnrollmentWithStoresResponse {
         successful_stores: enrolled.stores,
         certificate_information: enrolled.information,
@@ -186,12 +200,15 @@ struct Enrolled {
 async fn enroll_order(
     cx: &Cx,
     headers: &HeaderMap,
+    flags: &PfxFlags,
     request: impl TryInto<Order, Error = Error>,
 ) -> Result<Enrolled, Error> {
     cx.authorize(Permission::EnrollmentPfx)?;
     let format = ContainerFormat::of(headers)?;
     let order: Order = request.try_into()?;
-    let renewal_of = renewed(cx, order.renewal_certificate_id).await?;
+    let through = Through::new(flags.collection_id, None);
+    let renewed = renewed(cx, order.renewal_certificate_id, through).await?;
+    let renewal_of = renewed.as_ref().map(|row| row.id);
     let stores =
         delivery::wishes(cx, order.stores, order.into_existing, renewal_of, order.at).await?;
     let password = password(order.password)?;
@@ -209,7 +226,8 @@ async fn enroll_order(
         .map_err(|error| Error::bad_request(format!("Subject: {error}.")))?;
     let given = names::from_map(&order.sans.unwrap_or_default())?;
     let metadata = plan::metadata(order.metadata)?;
-    let owner_role_id = plan::owner(cx, order.owner.0, order.owner.1.as_deref()).await?;
+    let (owner_id, owner_name) = order.owner;
+    let owner = plan::owner(cx, owner_id, owner_name.as_deref(), renewed.as_ref()).await?;
     let spec = key_spec(&place.template, &order.key)?;
     let key = generate(spec).await?;
     let (subject, names) = plan::names(&place.template, subject, given, key.key_info())?;
@@ -238,7 +256,7 @@ async fn enroll_order(
         subject,
         names,
         metadata,
-        owner_role_id,
+        owner,
         renewal_of,
         stores,
     };
@@ -294,14 +312,18 @@ async fn enroll_order(
 /// The certificate that this one follows: there is one, and clients say null for none.
 ///
 /// # Errors
-/// 400 for 0 and for an unknown one.
-pub(super) async fn renewed(cx: &Cx, id: Option<i64>) -> Result<Option<i64>, Error> {
+/// 403 for one that the caller may not read; 400 for 0 and for an unknown one.
+pub(super) async fn renewed(
+    cx: &Cx,
+    id: Option<i64>,
+    through: Through,
+) -> Result<Option<certificates::Model>, Error> {
     let Some(id) = id else { return Ok(None) };
-    let found = db::tables::certificates::Entity::find_by_id(id)
-        .one(cx.db().read())
+    cx.authorize_certificate(Permission::CertificatesRead, id, through)
         .await?;
-    match found {
-        Some(row) => Ok(Some(row.id)),
+    let found = certificates::Entity::find_by_id(id);
+    match found.one(cx.db().read()).await? {
+        Some(row) => Ok(Some(row)),
         None => Err(Error::bad_request(format!(
             "RenewalCertificateId: there is no certificate {id}; null means no renewal."
         ))),

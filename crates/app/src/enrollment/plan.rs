@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use db::tables::certificates;
 use pki::{DistinguishedName, KeyInfo, SubjectAlternativeName};
 use serde_json::{Map, Value};
 
@@ -114,7 +115,25 @@ pub(super) fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// The role that shall own the new certificate: the one that is named, which takes the right to give it away, or the default.
+/// The role that owns a new certificate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner {
+    pub(super) role_id: Option<i64>,
+    /// The request names it; else it follows from the certificate that is renewed, or from the policy.
+    pub(super) named: bool,
+}
+
+impl Owner {
+    pub(super) fn unnamed(role_id: Option<i64>) -> Self {
+        Self {
+            role_id,
+            named: false,
+        }
+    }
+}
+
+/// The role that shall own the new certificate: the one that is named, which takes the right to give it away, or that of the
+/// certificate that is renewed, or the default.
 ///
 /// # Errors
 /// 400 when there is no such role, when id and name are two different ones, and for what the owner policy does not allow; 403
@@ -123,7 +142,9 @@ pub(super) async fn owner(
     cx: &Cx,
     id: Option<i64>,
     name: Option<&str>,
-) -> Result<Option<i64>, Error> {
+    renewed: Option<&certificates::Model>,
+) -> Result<Owner, Error> {
+    let current = renewed.and_then(|row| row.owner_role_id);
     let connection = cx.db().read();
     let by_id = match id.filter(|id| *id != 0) {
         None => None,
@@ -151,11 +172,17 @@ pub(super) async fn owner(
         }
         (Some(role), _) => ("OwnerRoleId", role),
         (None, Some(role)) => ("OwnerRoleName", role),
-        (None, None) => return kept_owner(cx, None).await,
+        (None, None) => return Ok(Owner::unnamed(kept_owner(cx, current).await?)),
     };
+    if current == Some(role.id) {
+        return Ok(Owner::unnamed(current));
+    }
     cx.authorize_first_owner(&role)?;
     OwnerPolicy::load(connection).await?.usable(member, &role)?;
-    Ok(Some(role.id))
+    Ok(Owner {
+        role_id: Some(role.id),
+        named: true,
+    })
 }
 
 /// The owner of a certificate for which nobody names one: that of the certificate it follows, or the default.

@@ -82,17 +82,10 @@ async fn renew_certificate(
     request: RenewalRequest,
     through: Through,
 ) -> Result<RenewalResponse, Error> {
-    const NEEDED: Permission = Permission::CertificatesRead;
-    cx.authorize_somewhere(NEEDED)?;
+    cx.authorize_somewhere(Permission::CertificatesRead)?;
     cx.authorize(Permission::EnrollmentPfx)?;
-    let id = match find(cx, request.certificate_id, request.thumbprint.as_deref()).await {
-        // Who may read some only does not learn which others there are.
-        Err(error) if error.kind() == Kind::NotFound && !cx.may(NEEDED) => {
-            return Err(cx.refused(&[NEEDED]));
-        }
-        found => found?,
-    };
-    cx.authorize_certificate(NEEDED, id, through).await?;
+    let found = find(cx, request.certificate_id, request.thumbprint.as_deref()).await;
+    let id = crate::certificates::authorize_named(cx, found, through).await?;
     let connection = cx.db().read();
     let (row, old) = crate::certificates::load(connection, id)
         .await?
@@ -150,7 +143,7 @@ async fn renew_certificate(
         subject,
         names,
         metadata: metadata(cx, id).await?,
-        owner_role_id: plan::kept_owner(cx, row.owner_role_id).await?,
+        owner: plan::Owner::unnamed(plan::kept_owner(cx, row.owner_role_id).await?),
         renewal_of: Some(id),
         stores: Vec::new(),
     };
@@ -198,11 +191,13 @@ async fn find(cx: &Cx, id: Option<i64>, thumbprint: Option<&str>) -> Result<i64,
         .await?;
     let found = rows.iter().map(|row| row.id).max();
     match (id, found) {
-        (_, None) => Err(Error::not_found("certificate with thumbprint", thumbprint)),
-        (Some(id), Some(found)) if id != found => Err(Error::bad_request(
+        (None, Some(found)) => Ok(found),
+        (Some(id), Some(found)) if id == found => Ok(found),
+        // That the thumbprint is known is for those who may read all.
+        (Some(_), Some(_)) if cx.may(Permission::CertificatesRead) => Err(Error::bad_request(
             "CertificateId and Thumbprint name different certificates.",
         )),
-        (_, Some(found)) => Ok(found),
+        _ => Err(Error::not_found("certificate with thumbprint", thumbprint)),
     }
 }
 

@@ -36,59 +36,58 @@ pub(crate) struct Ways {
     pub(crate) expanded: Vec<Check>,
 }
 
+const NEW: &str = "the new owner";
+
 impl OwnerChange<'_> {
-    /// Looks at both ways with what a caller was granted.
-    pub(crate) fn ways(&self, grants: &Grants) -> Ways {
+    /// Looks at both ways with what a caller was granted. `with_names`: whether what is asked names the roles.
+    pub(crate) fn ways(&self, grants: &Grants, with_names: bool) -> Ways {
         let mut held = Vec::new();
         let mut expanded = Vec::new();
-        for (role, what) in [
-            (self.current, "the current owner"),
-            (self.new, "the new owner"),
-        ] {
+        for (role, what) in [(self.current, "the current owner"), (self.new, NEW)] {
             let Some(role) = role else { continue };
+            let (owner, called) = if with_names {
+                let called = format!("{:?} ({what})", role.name);
+                (called.clone(), called)
+            } else {
+                (format!("of {what}"), what.to_owned())
+            };
             let holds = |held: &&super::HeldRole| held.id == role.id && held.enabled;
             held.push(Check {
-                asks: format!("holding the security role {:?} ({what})", role.name),
+                asks: format!("holding the security role {owner}"),
                 met: grants.roles().iter().any(|role| holds(&role)),
             });
             expanded.push(in_set_of(
                 grants,
                 Permission::CertificatesExpandedChangeOwner,
                 role,
-                what,
+                &called,
             ));
-        }
-        match self.new {
-            Some(role) => expanded.push(in_set_of(
-                grants,
-                Permission::SecurityRead,
-                role,
-                "the new owner",
-            )),
-            // Nothing becomes nothing: there is no set to look at.
-            None if expanded.is_empty() => {
-                let permission = Permission::CertificatesExpandedChangeOwner;
-                expanded.push(Check {
-                    asks: permission.entry().display.to_owned(),
-                    met: grants.allow(permission, Target::System),
-                });
+            if what == NEW {
+                let permission = Permission::SecurityRead;
+                expanded.push(in_set_of(grants, permission, role, &called));
             }
-            None => {}
+        }
+        // Nothing becomes nothing: there is no set to look at.
+        if expanded.is_empty() {
+            let permission = Permission::CertificatesExpandedChangeOwner;
+            expanded.push(Check {
+                asks: permission.entry().display.to_owned(),
+                met: grants.allow(permission, Target::System),
+            });
         }
         Ways { held, expanded }
     }
 }
 
 /// Whether a role of the caller in the permission set of `role` grants the permission.
-fn in_set_of(grants: &Grants, permission: Permission, role: &roles::Model, what: &str) -> Check {
+fn in_set_of(grants: &Grants, permission: Permission, role: &roles::Model, called: &str) -> Check {
     let inside = grants.roles().iter();
     let inside = inside.filter(|held| held.permission_set_id == role.permission_set_id);
     let inside = Grants::new(inside.cloned().collect());
     Check {
         asks: format!(
-            "{} by a role in the permission set of {:?} ({what})",
-            permission.entry().display,
-            role.name
+            "{} by a role in the permission set of {called}",
+            permission.entry().display
         ),
         met: inside.allow(permission, Target::System),
     }
@@ -119,7 +118,11 @@ impl Cx {
         let Caller::Identity(identity) = self.caller() else {
             return Ok(());
         };
-        let ways = change.ways(&identity.grants);
+        // Roles are named to who may read them.
+        let reads = identity
+            .grants
+            .allow(Permission::SecurityRead, Target::System);
+        let ways = change.ways(&identity.grants, reads || self.recorder().is_some());
         if let Some(recorder) = self.recorder() {
             recorder.owner(Permission::CertificatesChangeOwner, &ways.held);
             recorder.owner(Permission::CertificatesExpandedChangeOwner, &ways.expanded);
@@ -204,7 +207,9 @@ mod tests {
     fn held_roles_count_on_both_sides() {
         let (one, two) = (role(1, 1), role(2, 1));
         let ways = |current, new, held: &[(i64, u128, &[&str])]| {
-            OwnerChange { current, new }.ways(&holder(held)).held()
+            OwnerChange { current, new }
+                .ways(&holder(held), true)
+                .held()
         };
         assert!(ways(None, Some(&one), &[(1, 1, &[])]));
         assert!(!ways(None, Some(&one), &[(2, 1, &[])]));
@@ -223,7 +228,7 @@ mod tests {
             current: None,
             new: Some(&one),
         }
-        .ways(&Grants::new(vec![held]));
+        .ways(&Grants::new(vec![held]), true);
         assert!(!ways.held() && !ways.expanded());
     }
 
@@ -231,7 +236,9 @@ mod tests {
     fn expanded_goes_by_permission_sets() {
         let (one, two, other) = (role(1, 1), role(2, 1), role(3, 2));
         let ways = |current, new, held: &[(i64, u128, &[&str])]| {
-            OwnerChange { current, new }.ways(&holder(held)).expanded()
+            OwnerChange { current, new }
+                .ways(&holder(held), true)
+                .expanded()
         };
         let both = [EXPANDED, "/security/read/"];
         assert!(ways(Some(&one), Some(&two), &[(9, 1, &both)]));

@@ -1,7 +1,7 @@
 //! `PUT /Templates`: what can be set of a template, all of it at once.
 
 use db::tables::templates;
-use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait, IntoActiveModel, QuerySelect};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -95,7 +95,10 @@ async fn replace_template(cx: &Cx, request: TemplateUpdateRequest) -> Result<Tem
         .write("templates.replace", move |tx| {
             Box::pin(async move {
                 let id = request.id;
-                let row = templates::Entity::find_by_id(id).one(tx).await?;
+                let row = templates::Entity::find_by_id(id)
+                    .lock_exclusive()
+                    .one(tx)
+                    .await?;
                 let before =
                     Template::try_from(row.ok_or_else(|| Error::not_found("template", id))?)?;
                 for name in request.allowed_requesters.iter().flatten() {

@@ -34,6 +34,23 @@ testkit::both_databases! {
         assert_eq!(again.len(), audited.len());
     }
 
+    async fn settings_at_the_same_moment_are_both_kept(server: TestServer) {
+        let admin = server.admin();
+        for (round, mode) in ["Required", "None", "Optional"].into_iter().cycle().take(12).enumerate() {
+            let name = format!("Role {round}");
+            server.role(&name, &[]).await;
+            let (one, other) = futures::future::join(
+                admin.put("/AppSetting/1/Set", json!({ "Value": mode })),
+                admin.put("/AppSetting/3/Set", json!({ "Value": name })),
+            ).await;
+            one.expect(200);
+            other.expect(200);
+            let values = admin.get("/AppSetting").await.expect(200);
+            let values: Vec<&Value> = values.items().iter().map(|item| &item["Value"]).collect();
+            assert_eq!((values[0], values[2]), (&json!(mode), &json!(name)), "{round}");
+        }
+    }
+
     async fn wrong_settings_change_nothing(server: TestServer) {
         let admin = server.admin();
         server.role("Web", &[]).await;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use testkit::{Client, TestServer};
 
 use crate::certificate_stores::certificate;
+use crate::owner::give_to;
 use crate::scoped_stores::requested_by;
 
 const PATH: &str = "/CertificateCollections";
@@ -229,6 +230,45 @@ testkit::both_databases! {
         blind.post(&format!("{PATH}/Copy"), json!({"CopyFromId": id, "Name": "Unread"})).await.expect(403);
         let trusted = server.account(&["/certificates/collections/read/", &modify]).await;
         trusted.put(PATH, json!({"Id": id, "Name": "Few", "Query": ""})).await.expect(200);
+    }
+
+    /// The caller is known when the head of a request is there; what he holds when its body is.
+    async fn rights_that_come_before_the_body_count(server: TestServer) {
+        let admin = server.admin();
+        let id = create(&admin, "Few", "Thumbprint -eq \"AA\"").await;
+        let greedy = server.account(&[&format!("/certificates/collections/read/{id}/"), "/certificates/collections/modify/"]).await;
+        let next = create(&admin, "Last", "").await + 1;
+        let (copier, copy) = (greedy.clone(), json!({"CopyFromId": id, "Name": "Mine"}));
+        let late = greedy.request("PUT", PATH).json(json!({"Id": next, "Name": "Mine", "Query": ""}));
+        let answer = late.send_late(async move {
+            let made = copier.post(&format!("{PATH}/Copy"), copy).await.expect(200);
+            assert_eq!(made.json["Id"], next);
+        }).await.expect(403);
+        assert!(answer.message().contains("your own rights"), "{}", answer.text);
+        assert_eq!(admin.get(&format!("{PATH}/{next}")).await.expect(200).json["Content"], "Thumbprint -eq \"AA\"");
+        // What was given meanwhile counts as well, and so does what was taken.
+        let modify = server.account(&["/certificates/collections/modify/"]).await;
+        let role = server.role("Readers", &[&format!("/certificates/collections/read/{id}/")]).await;
+        let (app, name) = (server.app().clone(), modify.name().to_owned());
+        let late = modify.request("PUT", PATH).json(json!({"Id": id, "Name": "Few", "Query": ""}));
+        late.send_late(async move { give_to(&app, &name, role).await }).await.expect(403);
+    }
+
+    async fn changes_at_the_same_moment_are_both_kept(server: TestServer) {
+        let admin = server.admin();
+        let id = create(&admin, "Both", "").await;
+        for round in 0..12 {
+            let text = round.to_string();
+            let query = format!("CN -eq \"{round}\"");
+            let (one, other) = futures::future::join(
+                admin.put(PATH, json!({"Id": id, "Name": "Both", "Query": query})),
+                admin.put(PATH, json!({"Id": id, "Name": "Both", "Description": text})),
+            ).await;
+            one.expect(200);
+            other.expect(200);
+            let read = admin.get(&format!("{PATH}/{id}")).await.expect(200).json;
+            assert_eq!((&read["Content"], &read["Description"]), (&json!(query), &json!(text)), "{round}");
+        }
     }
 
     async fn permissions_on_a_collection_are_set_from_its_side(server: TestServer) {

@@ -23,26 +23,33 @@ pub(crate) async fn certificate(server: &TestServer, subject: &'static str) -> i
 
 /// Gives an account that has not signed in yet one more role.
 pub(crate) async fn give(server: &TestServer, account: &Client, role_id: i64) {
+    give_to(server.app(), account.name(), role_id).await;
+}
+
+pub(crate) async fn give_to(app: &app::App, account: &str, role_id: i64) {
     let found = tables::accounts::Entity::find()
-        .filter(tables::accounts::Column::NameFold.eq(db::fold(account.name())))
-        .one(server.app().db().read())
+        .filter(tables::accounts::Column::NameFold.eq(db::fold(account)))
+        .one(app.db().read())
         .await;
-    let claim_id = found.unwrap().unwrap().claim_id;
-    insert(
-        server,
-        tables::role_claims::ActiveModel {
-            role_id: ActiveValue::Set(role_id),
-            claim_id: ActiveValue::Set(claim_id),
-        },
-    )
-    .await;
+    let row = tables::role_claims::ActiveModel {
+        role_id: ActiveValue::Set(role_id),
+        claim_id: ActiveValue::Set(found.unwrap().unwrap().claim_id),
+    };
+    insert_into(app, row).await;
 }
 
 pub(crate) async fn insert<A>(server: &TestServer, row: A)
 where
     A: ActiveModelTrait + Send + 'static,
 {
-    let work = server.app().db().write("test.insert", move |tx| {
+    insert_into(server.app(), row).await;
+}
+
+async fn insert_into<A>(app: &app::App, row: A)
+where
+    A: ActiveModelTrait + Send + 'static,
+{
+    let work = app.db().write("test.insert", move |tx| {
         Box::pin(async move {
             let done = A::Entity::insert(row).exec_without_returning(tx).await;
             done.map_err(db::Error::from)
@@ -172,7 +179,7 @@ testkit::both_databases! {
         let web = server.role("Web", &[]).await;
         let mail = server.role("Mail", &[]).await;
         let other = server.role("Other", &[]).await;
-        let caller = server.account(&[CHANGE]).await;
+        let caller = server.account(&[CHANGE, "/security/read/"]).await;
         give(&server, &caller, web).await;
         give(&server, &caller, mail).await;
         let to = |role: i64| json!({ "NewRoleId": role });
@@ -232,7 +239,7 @@ testkit::both_databases! {
         // Without reading roles there, owners can be taken away but not given.
         let blind = server.account(&[EXPANDED]).await;
         let refused = blind.put(&path, to(web)).await.expect(403);
-        assert!(refused.message().contains("Security Settings - Read by a role in the permission set of \"Web\""), "{}", refused.text);
+        assert!(refused.message().contains("Security Settings - Read by a role in the permission set of the new owner"), "{}", refused.text);
         blind.put(&path, json!({ "NewRoleId": null })).await.expect(204);
         // A role in each of the two sets.
         let both = server.account(&[EXPANDED, "/security/read/"]).await;
@@ -352,6 +359,10 @@ testkit::both_databases! {
         let requests = || async { tables::certificate_requests::Entity::find().count(server.app().db().read()).await.unwrap() };
         let waiting = requests().await;
         let refused = enroll_csr(&caller, by_csr(json!(mail))).await.expect(403);
+        // Who may not read roles does not learn their names by their ids.
+        assert!(refused.message().contains("holding the security role of the new owner") && !refused.message().contains("Mail"), "{}", refused.text);
+        let reading = server.account(&["/certificates/enrollment/csr/", "/security/read/"]).await;
+        let refused = enroll_csr(&reading, by_csr(json!(mail))).await.expect(403);
         assert!(refused.message().contains("holding the security role \"Mail\" (the new owner)"), "{}", refused.text);
         enroll_pfx(&caller, "PFX", by_pfx("mail")).await.expect(403);
         let second = caller.request("POST", "/Enrollment/PFX").version(2).header("x-certificateformat", "PFX");
@@ -437,6 +448,29 @@ testkit::both_databases! {
         // The renewer does not hold the role, and gives nothing away: the owner stays what it was.
         let renewed = renew().await.expect(200);
         assert_eq!(owner(&server, renewed.json["KeyfactorId"].as_i64().unwrap()).await, "Web");
+    }
+
+    async fn an_enrollment_that_follows_a_certificate_keeps_its_owner(server: TestServer) {
+        let id = certificate(&server, "CN=followed.example").await;
+        let (web, mail) = (server.role("Web", &[]).await, server.role("Mail", &[]).await);
+        server.admin().put(&format!("/Certificates/{id}/Owner"), json!({ "NewRoleId": web })).await.expect(204);
+        set(&server, "DefaultCertificateOwnerRoleName", "Mail").await;
+        let caller = server.account(&["/certificates/collections/read/", "/certificates/enrollment/csr/", "/certificates/enrollment/pfx/"]).await;
+        let by_csr = |changes: Value| {
+            let mut body = json!({ "CSR": csr("CN=new.example", &["new.example"]), "Template": "WebServer", "RenewalCertificateId": id });
+            body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            body
+        };
+        for changes in [json!({}), json!({ "OwnerRoleId": web })] {
+            let made = enroll_csr(&caller, by_csr(changes)).await.expect(200);
+            let new = made.json["CertificateInformation"]["KeyfactorID"].as_i64().unwrap();
+            assert_eq!(owner(&server, new).await, "Web");
+        }
+        let body = json!({ "Subject": "CN=new.example", "Template": "WebServer", "Password": "a password", "RenewalCertificateId": id });
+        let made = enroll_pfx(&caller, "PFX", body).await.expect(200);
+        let new = made.json["CertificateInformation"]["KeyfactorId"].as_i64().unwrap();
+        assert_eq!(owner(&server, new).await, "Web");
+        enroll_csr(&caller, by_csr(json!({ "OwnerRoleId": mail }))).await.expect(403);
     }
 
     /// Owning a certificate gives no right on it: no format and no name for it leads past the permission.

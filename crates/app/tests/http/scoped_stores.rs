@@ -344,6 +344,99 @@ testkit::both_databases! {
         assert!(refused.message().contains(&format!("CollectionId {collection_id} (Of %ME%)")), "{}", refused.text);
     }
 
+    async fn what_follows_a_certificate_may_read_it(server: TestServer) {
+        let (inside, outside) = (certificate(&server, "AA", false).await, certificate(&server, "BB", false).await);
+        let mine = collection(&server, "Mine", "Thumbprint -eq \"AA\"").await;
+        let enroll = ["/certificates/enrollment/pfx/", "/certificates/enrollment/csr/"];
+        let blind = server.account(&enroll).await;
+        let limited = server.account(&[enroll[0], enroll[1], &format!("/certificates/collections/read/{mine}/")]).await;
+        let requests = || async { tables::certificate_requests::Entity::find().count(server.app().db().read()).await.unwrap() };
+        let before = requests().await;
+        let orders = |caller: &Client, query: String, id: i64| {
+            let csr = crate::enrollment::csr("CN=a.example", &["a.example"]);
+            let by_csr = json!({ "CSR": csr, "Template": "WebServer", "RenewalCertificateId": id });
+            let by_pfx = json!({ "Subject": "CN=a.example", "Template": "WebServer", "Password": "a password", "RenewalCertificateId": id });
+            [("CSR", "PEM", 1, by_csr), ("PFX", "PFX", 1, by_pfx.clone()), ("PFX", "PFX", 2, by_pfx)].map(|(way, format, version, body)| {
+                let request = caller.request("POST", &format!("/Enrollment/{way}{query}")).version(version);
+                request.header("x-certificateformat", format).json(body)
+            })
+        };
+        let through = format!("?collectionId={mine}");
+        for (caller, query, id) in [
+            (&blind, String::new(), inside), (&blind, String::new(), 9_999), (&blind, through.clone(), inside),
+            (&limited, String::new(), inside), (&limited, through.clone(), outside), (&limited, through.clone(), 9_999),
+        ] {
+            for order in orders(caller, query, id) {
+                order.send().await.expect(403);
+            }
+        }
+        assert_eq!(requests().await, before);
+        for order in orders(&limited, through, inside) {
+            order.send().await.expect(200);
+        }
+    }
+
+    /// Who may read some certificates only is answered the same for the others and for those that do not exist.
+    async fn no_name_of_a_certificate_tells_whether_it_exists(server: TestServer) {
+        let inside = certificate(&server, "AA", true).await;
+        let outside = certificate(&server, "BB", true).await;
+        let mine = collection(&server, "Mine", "Thumbprint -eq \"AA\"").await;
+        let caller = server.account(&[&format!("/certificates/collections/read/{mine}/"), "/certificates/enrollment/pfx/"]).await;
+        for query in [String::new(), format!("?collectionId={mine}"), "?collectionId=99".to_owned()] {
+            let ask = async |path: &str, body: Value| {
+                let request = caller.request("POST", &format!("{path}{query}")).header("x-certificateformat", "PEM");
+                request.json(body).send().await.expect(403).message().to_owned()
+            };
+            let unknown = ask("/Certificates/Download", json!({ "Thumbprint": "CC" })).await;
+            for body in [json!({ "Thumbprint": "BB" }), json!({ "CertID": outside }), json!({ "CertID": 9_999 }), json!({ "CertID": inside, "Thumbprint": "BB" })] {
+                assert_eq!(ask("/Certificates/Download", body.clone()).await, unknown, "{query} {body}");
+            }
+            let unknown = ask("/Enrollment/Renew", json!({ "Thumbprint": "CC" })).await;
+            for body in [
+                json!({ "Thumbprint": "BB" }), json!({ "CertificateId": outside }), json!({ "CertificateId": 9_999 }),
+                json!({ "CertificateId": inside, "Thumbprint": "BB" }), json!({ "CertificateId": inside, "Thumbprint": "CC" }),
+            ] {
+                assert_eq!(ask("/Enrollment/Renew", body.clone()).await, unknown, "{query} {body}");
+            }
+        }
+    }
+
+    async fn a_store_that_is_there_is_named_to_who_may_read_it(server: TestServer) {
+        let place = Place::new(&server).await;
+        let caller = place.account(&server, "modify").await;
+        let twin = |path: &str| {
+            let mut body = pem(place.agent, path);
+            body["ContainerId"] = json!(place.containers[0]);
+            body
+        };
+        for (path, id, named) in [("/first", &place.stores[0], true), ("/second", &place.stores[1], false), ("/loose", &place.loose, false)] {
+            let refused = caller.post(STORES, twin(path)).await.expect(400);
+            assert!(refused.message().contains("already exists"), "{}", refused.text);
+            assert_eq!(refused.text.contains(id.as_str()), named, "{}", refused.text);
+            assert!(server.admin().post(STORES, twin(path)).await.expect(400).text.contains(id.as_str()));
+        }
+    }
+
+    /// A store that is replaced while it moves stays where it was moved to.
+    async fn a_replaced_store_does_not_come_back(server: TestServer) {
+        let place = Place::new(&server).await;
+        let admin = server.admin();
+        let store = &place.stores[0];
+        for round in 0..12 {
+            let to = place.containers[(round + 1) % 2];
+            let mut body = pem(place.agent, "/first");
+            body["Id"] = json!(store);
+            body["CreateIfMissing"] = json!(false);
+            let (moved, replaced) = futures::future::join(
+                admin.put(&format!("{STORES}/AssignContainer"), json!({ "KeystoreIds": [store], "CertStoreContainerId": to })),
+                admin.put(STORES, body),
+            ).await;
+            moved.expect(200);
+            replaced.expect(200);
+            assert_eq!(admin.get(&format!("{STORES}/{store}")).await.expect(200).json["ContainerId"], to, "{round}");
+        }
+    }
+
     async fn renewals_reach_certificates_through_collections(server: TestServer) {
         let (inside, outside) = (certificate(&server, "AA", false).await, certificate(&server, "BB", false).await);
         let mine = collection(&server, "Mine", "Thumbprint -eq \"AA\"").await;

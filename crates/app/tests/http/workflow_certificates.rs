@@ -1,9 +1,14 @@
 //! `/Workflow/Certificates`: requests that wait for a manager.
 
+use db::tables::orchestrator_jobs;
+use sea_orm::{EntityTrait, PaginatorTrait};
 use serde_json::{Value, json};
 use testkit::{Client, TestServer};
 
+use crate::certificate_stores::{create, pem, pem_agent};
 use crate::enrollment::{csr, enroll_csr, enroll_pfx};
+use crate::owner::give;
+use crate::scoped_stores::container;
 use crate::templates::change;
 
 /// A request that waits. Answers its id.
@@ -194,6 +199,83 @@ testkit::both_databases! {
         server.clock.set(start);
         let answer = admin.post("/Workflow/Certificates/Approve", json!([id])).await.expect(200).json;
         assert_eq!(ids(&answer["Successes"]), [id]);
+    }
+
+    /// What a request names is checked again when it is approved, with the rights that its requester has then.
+    async fn an_approval_does_no_more_than_the_requester_may(server: TestServer) {
+        let admin = server.admin();
+        let agent = pem_agent(&server).await;
+        let stores = [create(&admin, pem(agent, "/1")).await, create(&admin, pem(agent, "/2")).await];
+        let near = container(&server, "Near").await;
+        let assigned = json!({ "KeystoreIds": [stores[0]], "CertStoreContainerId": near });
+        admin.put("/CertificateStores/AssignContainer", assigned).await.expect(200);
+        let web = server.role("Web", &[]).await;
+        server.role("Enrollers", &["/certificates/enrollment/pfx/", &format!("/certificate_stores/schedule/{near}/")]).await;
+        let everywhere = server.role("Everywhere", &["/certificate_stores/schedule/"]).await;
+        let requester = server.account_in_role("requester", "Enrollers").await;
+        give(&server, &requester, web).await;
+        give(&server, &requester, everywhere).await;
+        let wait = async |changes: Value| {
+            let mut body = json!({"Subject": "CN=a.example", "Template": "WebServerApproval"});
+            body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            let request = requester.request("POST", "/Enrollment/PFX").version(2).header("x-certificateformat", "STORE");
+            request.json(body).send().await.expect(200).json["CertificateInformation"]["KeyfactorRequestId"].as_i64().unwrap()
+        };
+        let approver = server.account(&["/certificates/requests/manage/"]).await;
+        let approve = async |id: i64| approver.post("/Workflow/Certificates/Approve", json!([id])).await.expect(200).json;
+        let certificate = async |id: i64| {
+            let found = admin.get(&format!("/Certificates?QueryString=CertRequestId%20-eq%20{id}")).await.expect(200);
+            found.items()[0].clone()
+        };
+        let to_both = json!({"Stores": [{"StoreId": stores[0]}, {"StoreId": stores[1]}]});
+        let stored = [wait(to_both.clone()).await, wait(to_both).await];
+        let owned = [wait(json!({"OwnerRoleId": web})).await, wait(json!({"OwnerRoleId": web})).await, wait(json!({"OwnerRoleId": web})).await];
+        let unowned = [wait(json!({})).await, wait(json!({})).await];
+
+        let jobs = || async { orchestrator_jobs::Entity::find().count(server.app().db().read()).await.unwrap() };
+        assert_eq!(ids(&approve(stored[0]).await["Successes"]), [stored[0]]);
+        assert_eq!(jobs().await, 2);
+        admin.delete(&format!("/Security/Roles/{everywhere}")).await.expect(204);
+        assert_eq!(ids(&approve(stored[1]).await["Successes"]), [stored[1]]);
+        assert_eq!(jobs().await, 3);
+        let history = admin.get(&format!("/Certificates/{}/History", certificate(stored[1]).await["Id"])).await.expect(200);
+        let told = history.items().iter().any(|line| {
+            let comment = line["Comment"].as_str().unwrap();
+            comment.contains(&stores[1]) && comment.contains("requester may not schedule it any more")
+        });
+        assert!(told, "{}", history.text);
+
+        assert_eq!(ids(&approve(owned[0]).await["Successes"]), [owned[0]]);
+        assert_eq!(certificate(owned[0]).await["OwnerRoleName"], "Web");
+        admin.put("/AppSetting/CertificateOwnerRole/Set", json!({"Value": "None"})).await.expect(200);
+        let refused = approve(owned[1]).await;
+        assert!(refused["Failures"][0]["Comment"].as_str().unwrap().contains("certificates have no owners here"), "{refused}");
+        admin.put("/AppSetting/CertificateOwnerRole/Set", json!({"Value": "Required"})).await.expect(200);
+        let refused = approve(unowned[0]).await;
+        assert!(refused["Failures"][0]["Comment"].as_str().unwrap().contains("every certificate has to have an owner"), "{refused}");
+        let mail = server.role("Mail", &[]).await;
+        admin.put("/AppSetting/DefaultCertificateOwnerRoleId/Set", json!({"Value": mail.to_string()})).await.expect(200);
+        assert_eq!(ids(&approve(unowned[0]).await["Successes"]), [unowned[0]]);
+        assert_eq!(certificate(unowned[0]).await["OwnerRoleName"], "Mail");
+
+        // The requester does not hold the role any more.
+        let asleep = |enabled: bool| json!({ "Id": web, "Name": "Web", "Description": "", "Enabled": enabled });
+        admin.put("/Security/Roles", asleep(false)).await.expect(200);
+        let refused = approve(owned[1]).await;
+        assert!(refused["Failures"][0]["Comment"].as_str().unwrap().contains("User requester"), "{refused}");
+        admin.put("/Security/Roles", asleep(true)).await.expect(200);
+        assert_eq!(ids(&approve(owned[1]).await["Successes"]), [owned[1]]);
+
+        // A role that only a request names can be deleted. The request can be denied then, and nothing else.
+        for id in [owned[0], owned[1]] {
+            let path = format!("/Certificates/{}/Owner", certificate(id).await["Id"]);
+            admin.put(&path, json!({"NewRoleId": mail})).await.expect(204);
+        }
+        admin.delete(&format!("/Security/Roles/{web}")).await.expect(204);
+        let refused = approve(owned[2]).await;
+        assert!(refused["Failures"][0]["Comment"].as_str().unwrap().contains("not there any more; the request can only be denied"), "{refused}");
+        let denied = approver.post("/Workflow/Certificates/Deny", json!({"CertificateRequestIds": [owned[2]]})).await.expect(200).json;
+        assert_eq!(ids(&denied["Successes"]), [owned[2]]);
     }
 
     async fn bodies_that_say_nothing(server: TestServer) {

@@ -41,7 +41,7 @@ pub(super) async fn explain(cx: &Cx, request: ExplainRequest) -> Result<Explanat
 }
 
 /// The context of somebody who has these grants. Nothing is changed in it.
-pub(super) fn as_subject(cx: &Cx, name: &str, grants: Grants) -> Cx {
+pub(crate) fn as_subject(cx: &Cx, name: &str, grants: Grants) -> Cx {
     let identity = Identity {
         name: name.to_owned(),
         provider: LOCAL_PROVIDER.to_owned(),

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::web::{Body, Json};
 use wire::{ExplainRequest, WhoCanAnswer, WhoCanRequest};
 
+pub(crate) use ask::as_subject;
 pub(crate) use attach::{attach, wish};
 pub(crate) use recorder::Recorder;
 pub use wire::Explanation;
