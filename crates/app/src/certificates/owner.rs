@@ -108,7 +108,6 @@ pub(super) async fn change(
     if !expanded && nowhere(NEEDED) && nowhere(Permission::StoresChangeOwner) {
         return cx.authorize(NEEDED);
     }
-    let wanted = Wanted::try_from(request)?;
     let cx = cx.clone();
     cx.db()
         .clone()
@@ -127,6 +126,7 @@ pub(super) async fn change(
                 {
                     return permitted;
                 }
+                let wanted = Wanted::try_from(request)?;
                 let current_id = certificate.as_ref().and_then(|row| row.owner_role_id);
                 let current = match current_id {
                     Some(id) => role_by_id(tx, id).await?,
