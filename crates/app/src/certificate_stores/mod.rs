@@ -2,6 +2,7 @@
 
 mod add;
 mod assign;
+mod delete;
 mod entries;
 mod for_enrollment;
 mod inventory;
@@ -44,9 +45,9 @@ pub(crate) fn routes() -> OpenApiRouter {
             list::list,
             write::create,
             write::replace,
-            write::delete_several
+            delete::delete_several
         ))
-        .routes(routes!(list::get, write::delete))
+        .routes(routes!(list::get, delete::delete))
         .routes(routes!(entries::inventory))
         .routes(routes!(schedule::schedule))
         .routes(routes!(assign::assign_container))

@@ -1,4 +1,4 @@
-//! Creating, replacing and deleting certificate stores.
+//! Creating and replacing certificate stores.
 
 use db::tables::{agents, certificate_stores, store_containers, store_types};
 use jobs::Schedule;
@@ -12,7 +12,7 @@ use super::properties::Properties;
 use super::request::{Password, StoreRequest, Wanted};
 use super::response::{Form, StoreResponse, shown};
 use super::secrets::{StoreSecrets, open, seal};
-use super::targets::{VALUES_MAX, Work, agent_refusal, authorize, guid};
+use super::targets::{Work, agent_refusal};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::certificate_store_containers::schedule_on_joining;
 use crate::certificate_store_types::{Definition, StorePaths};
@@ -21,8 +21,8 @@ use crate::error::Error;
 use crate::orchestrator_jobs::{
     ManagementJob, ManagementOperation, create_management, forget_store, schedule_inventory,
 };
-use crate::security::{Permission, Through};
-use crate::web::{Body, Json, NoContent, PathId};
+use crate::security::Permission;
+use crate::web::{Body, Json};
 
 /// Creates a certificate store. It is approved at once. The permission is needed on its container.
 #[utoipa::path(post, path = "/CertificateStores", tag = "CertificateStore", request_body = StoreRequest, responses((status = 200, body = StoreResponse, description = "The new store")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
@@ -47,28 +47,6 @@ pub(super) async fn replace(
     cx.authorize_somewhere(Permission::StoresModify)?;
     let store = replace_store(&cx, request.try_into()?).await?;
     Ok(Json(shown(&cx, cx.db().read(), store, Form::Read).await?))
-}
-
-/// Deletes a certificate store with its inventory, and takes its jobs back.
-#[utoipa::path(delete, path = "/CertificateStores/{id}", tag = "CertificateStore", params(("id" = Uuid, Path, description = "Its id")), responses((status = 204, description = "It is gone")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
-pub(super) async fn delete(cx: Cx, PathId(id): PathId<Uuid>) -> Result<NoContent, Error> {
-    if delete_stores(&cx, vec![id]).await? == 0 {
-        return Err(Error::not_found("certificate store", id));
-    }
-    Ok(NoContent)
-}
-
-/// Deletes several certificate stores. Those that are not there are passed over; one that the caller may not delete keeps all.
-#[utoipa::path(delete, path = "/CertificateStores", tag = "CertificateStore", request_body = Vec<Uuid>, responses((status = 204, description = "They are gone")), extensions(("x-permissions" = json!(["/certificate_stores/modify/"]))))]
-pub(super) async fn delete_several(
-    cx: Cx,
-    Body(ids): Body<Vec<String>>,
-) -> Result<NoContent, Error> {
-    let ids = ids
-        .iter()
-        .filter_map(|id| guid(Some(id)).ok().flatten())
-        .collect();
-    delete_stores(&cx, ids).await.map(|_| NoContent)
 }
 
 /// A checked store, ready to be written.
@@ -437,50 +415,6 @@ async fn replace_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Mo
         .await
 }
 
-/// Deletes those that are there; answers how many. When the caller may not delete one of them, none is.
-async fn delete_stores(cx: &Cx, ids: Vec<Uuid>) -> Result<usize, Error> {
-    cx.authorize_somewhere(Permission::StoresModify)?;
-    let cx = cx.clone();
-    cx.db()
-        .clone()
-        .write("certificate_stores.delete", move |tx| {
-            Box::pin(async move {
-                let mut stores = Vec::new();
-                for part in ids.chunks(VALUES_MAX) {
-                    let part = part.iter().copied();
-                    let rows = certificate_stores::Entity::find()
-                        .filter(certificate_stores::Column::Id.is_in(part));
-                    stores.extend(rows.all(tx).await?);
-                }
-                let needed = Permission::StoresModify;
-                authorize(&cx, needed, Through::System, stores.iter())?;
-                let deleted = stores.len();
-                if deleted != 0 {
-                    stores_changed(tx).await?;
-                }
-                for store in stores {
-                    let id = store.id;
-                    forget_store(tx, &cx, id).await?;
-                    // Its inventory goes with it.
-                    certificate_stores::Entity::delete_by_id(id)
-                        .exec(tx)
-                        .await?;
-                    let name = display_name(&store.client_machine, &store.store_path);
-                    let message = format!("Certificate store {name} was deleted.");
-                    let entry = Entry::new(
-                        Operation::Deleted,
-                        Category::CertificateStore,
-                        name,
-                        message,
-                    );
-                    audit::record(tx, &cx, entry.before(audited(&store))).await?;
-                }
-                Ok::<_, Error>(deleted)
-            })
-        })
-        .await
-}
-
 /// The row as it is after its jobs were made.
 async fn again(tx: &db::Tx, id: Uuid) -> Result<certificate_stores::Model, Error> {
     let row = certificate_stores::Entity::find_by_id(id).one(tx).await?;
@@ -488,7 +422,7 @@ async fn again(tx: &db::Tx, id: Uuid) -> Result<certificate_stores::Model, Error
 }
 
 /// The store as audit records show it: of secrets only that they are there.
-fn audited(row: &certificate_stores::Model) -> Value {
+pub(super) fn audited(row: &certificate_stores::Model) -> Value {
     json!({
         "Id": row.id,
         "CertStoreType": row.store_type_id,
