@@ -12,7 +12,8 @@ use crate::security::token_keys::{self, TokenKeyCache};
 use crate::security::{AccountNames, CredentialCache, GrantsCache, RateLimits, Rates, TokenCache};
 use crate::web::{self, ApiRoutes};
 use crate::{
-    application_settings, audit, authorities, certificate_stores, enrollment, start, templates,
+    application_settings, audit, authorities, certificate_stores, collections, enrollment, start,
+    templates,
 };
 
 /// What an application is opened with.
@@ -127,6 +128,7 @@ pub struct App {
     pub(crate) token_keys: TokenKeyCache,
     pub(crate) issuers: authorities::IssuerCache,
     pub(crate) store_order: certificate_stores::StoreOrder,
+    pub(crate) counting: collections::Counting,
     pub(crate) egress: egress::Client,
     pub(crate) audit: audit::Log,
     pub(crate) enrollments: enrollment::Recorder,
@@ -174,6 +176,7 @@ impl App {
             token_keys: TokenKeyCache::default(),
             issuers: authorities::IssuerCache::default(),
             store_order: certificate_stores::StoreOrder::default(),
+            counting: collections::Counting::default(),
             egress,
             audit: audit::Log::default(),
             enrollments: enrollment::Recorder::default(),

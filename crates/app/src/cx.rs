@@ -242,18 +242,12 @@ impl Cx {
         }
     }
 
-    /// The claims by which the caller holds roles, in ascending order.
-    pub(crate) fn claim_ids(&self) -> Vec<i64> {
-        let mut ids: Vec<i64> = match &self.caller {
-            Caller::Identity(identity) => {
-                let roles = identity.grants.roles().iter();
-                roles.flat_map(|role| role.claim_ids.clone()).collect()
-            }
-            Caller::System(_) => Vec::new(),
-        };
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+    /// The caller's claims.
+    pub(crate) fn claim_ids(&self) -> &[i64] {
+        match &self.caller {
+            Caller::Identity(identity) => &identity.claim_ids,
+            Caller::System(_) => &[],
+        }
     }
 
     /// Whether the caller holds the role with this id, and it is enabled.

@@ -145,18 +145,27 @@ pub(super) async fn list(
 ) -> Result<List<StoreResponse>, Error> {
     cx.authorize_somewhere(Permission::StoresRead)?;
     let (ids, total) = page_of_ids(&cx, &paging).await?;
-    let connection = cx.db().read();
+    let rows = readable(&cx, &ids).await?;
+    Ok(List {
+        items: shown_all(&cx, cx.db().read(), rows).await?,
+        total,
+    })
+}
+
+/// Those of these stores that the caller may read, in this order. One may have moved since its id was found.
+pub(super) async fn readable(cx: &Cx, ids: &[Uuid]) -> Result<Vec<Model>, Error> {
+    let reach = cx.reach(Permission::StoresRead);
+    let reached = |row: &Model| match &reach {
+        Reach::All => true,
+        Reach::Objects(ids) => row.container_id.is_some_and(|id| ids.contains(&id)),
+    };
     let mut rows: HashMap<Uuid, Model> = HashMap::with_capacity(ids.len());
     for part in ids.chunks(VALUES_MAX) {
         let part = Entity::find().filter(Column::Id.is_in(part.iter().copied()));
-        let found = part.all(connection).await?;
-        rows.extend(found.into_iter().map(|row| (row.id, row)));
+        let found = part.all(cx.db().read()).await?;
+        rows.extend(found.into_iter().filter(reached).map(|row| (row.id, row)));
     }
-    let rows = ids.iter().filter_map(|id| rows.remove(id)).collect();
-    Ok(List {
-        items: shown_all(&cx, connection, rows).await?,
-        total,
-    })
+    Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
 }
 
 /// The ids of a page, and how many stores there are that the caller may read.

@@ -87,6 +87,30 @@ pub(crate) async fn certificates_not_in(
         .collect())
 }
 
+/// The containers in whose stores a certificate is, once each; `None` for stores without one. Empty when it is in no store.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn containers_of(
+    connection: &impl ConnectionTrait,
+    certificate_id: i64,
+) -> Result<Vec<Option<i64>>, Error> {
+    use store_entry_certificates::Column as Link;
+    let store = store_entry_certificates::Entity::belongs_to(certificate_stores::Entity)
+        .from(Link::StoreId)
+        .to(certificate_stores::Column::Id)
+        .into();
+    Ok(store_entry_certificates::Entity::find()
+        .select_only()
+        .column(certificate_stores::Column::ContainerId)
+        .distinct()
+        .join(JoinType::InnerJoin, store)
+        .filter(Link::CertificateId.eq(certificate_id))
+        .into_tuple()
+        .all(connection)
+        .await?)
+}
+
 /// A store as people know it.
 pub(crate) fn display_name(client_machine: &str, store_path: &str) -> String {
     format!("{client_machine} - {store_path}")

@@ -9,7 +9,7 @@
 //! a database that changes all the time is not read whole each time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use db::tables::certificate_stores;
 use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder, QuerySelect};
@@ -21,7 +21,11 @@ use crate::generation::Generation;
 
 /// What is remembered.
 #[derive(Debug, Default)]
-pub(crate) struct StoreOrder(Mutex<Remembered>);
+pub(crate) struct StoreOrder {
+    remembered: Mutex<Remembered>,
+    /// Held by who reads the order anew: one at a time.
+    reading: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct Remembered {
@@ -51,14 +55,14 @@ pub(crate) async fn stores_changed(tx: &db::Tx) -> Result<(), Error> {
 }
 
 impl StoreOrder {
-    /// The order as it is now; nothing when it changed just before.
+    /// The order as it is now; nothing when it changed just before, or while somebody else reads it anew.
     ///
     /// # Errors
     /// Those of the database.
     pub(super) async fn of(&self, cx: &Cx) -> Result<Option<Arc<Order>>, Error> {
         let now = Generation::CertificateStores.now(cx.db().read()).await?;
         {
-            let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut remembered = self.remembered();
             let known = remembered.order.as_ref();
             if let Some(order) = known.filter(|order| order.generation == now) {
                 return Ok(Some(Arc::clone(order)));
@@ -67,13 +71,30 @@ impl StoreOrder {
                 return Ok(None);
             }
         }
+        let Ok(_reading) = self.reading.try_lock() else {
+            return Ok(None);
+        };
         // The generation and the stores of one moment.
         let snapshot = cx.db().snapshot().await?;
         let order = Arc::new(Order::read(&snapshot).await?);
         drop(snapshot);
-        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.order = Some(Arc::clone(&order));
+        self.remember(&order);
         Ok(Some(order))
+    }
+
+    /// What is older than what is remembered is forgotten: who read it was late.
+    fn remember(&self, order: &Arc<Order>) {
+        let mut remembered = self.remembered();
+        let known = remembered.order.as_ref();
+        if known.is_none_or(|known| known.generation < order.generation) {
+            remembered.order = Some(Arc::clone(order));
+        }
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,7 +180,110 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
+    use db::tables::store_containers;
+    use sea_orm::ActiveModelTrait;
+
     use super::*;
+    use crate::app::{App, Options};
+    use crate::certificate_stores::list::readable;
+    use crate::security::explain::as_subject;
+    use crate::security::{Grant, Grants, HeldRole};
+
+    async fn app(fresh: &db::testing::Fresh) -> Arc<App> {
+        let keyring = secrets::KeyRing::generate().unwrap();
+        let folder = std::env::temp_dir();
+        let options = Options::new(fresh.address().to_owned(), folder, keyring);
+        App::open(options).await.unwrap()
+    }
+
+    /// An order may be older than the rows that are read for it.
+    #[tokio::test]
+    async fn a_store_that_has_moved_is_not_shown() {
+        let fresh = db::testing::sqlite().await;
+        let app = app(&fresh).await;
+        let id = Uuid::from_u128(7);
+        let write = app.db.write("test.store", move |tx| {
+            Box::pin(async move {
+                for number in [1, 2] {
+                    let container = store_containers::Model {
+                        id: number,
+                        name: number.to_string(),
+                        name_fold: number.to_string(),
+                        store_type_id: None,
+                        overwrite_schedules: false,
+                        schedule: None,
+                        created_at: 0,
+                    };
+                    let container: store_containers::ActiveModel = container.into();
+                    container.insert(tx).await?;
+                }
+                let store = certificate_stores::Model {
+                    id,
+                    store_type_id: 2,
+                    agent_id: None,
+                    container_id: Some(1),
+                    client_machine: "web1".into(),
+                    client_machine_fold: "web1".into(),
+                    store_path: "/a".into(),
+                    store_path_fold: "/a".into(),
+                    approved: true,
+                    create_if_missing: false,
+                    properties: "{}".into(),
+                    sealed_secrets: None,
+                    sealed_password: None,
+                    set_new_password_allowed: false,
+                    inventory_schedule: None,
+                    inventory_job_id: None,
+                    last_inventory_at: None,
+                    created_at: 0,
+                };
+                let store: certificate_stores::ActiveModel = store.into();
+                store.insert(tx).await?;
+                Ok::<_, Error>(())
+            })
+        });
+        write.await.unwrap();
+        let system = Cx::system(Arc::clone(&app), "test");
+        let shown = async |container: i64| {
+            let role = HeldRole {
+                id: 1,
+                name: "Readers".into(),
+                enabled: true,
+                permission_set_id: Uuid::nil(),
+                claim_ids: Vec::new(),
+                grants: vec![Grant {
+                    path: "/certificate_stores/read/".into(),
+                    object_id: Some(container),
+                }],
+            };
+            let cx = as_subject(&system, "reader", Grants::new(vec![role]));
+            readable(&cx, &[id]).await.unwrap().len()
+        };
+        assert_eq!((shown(1).await, shown(2).await), (1, 0));
+    }
+
+    #[test]
+    fn what_is_newer_is_remembered() {
+        let known = StoreOrder::default();
+        for (read, remembered) in [(2, 2), (1, 2), (3, 3)] {
+            known.remember(&Arc::new(Order::new(read, Vec::new())));
+            let order = known.remembered().order.clone();
+            assert_eq!(order.unwrap().generation, remembered);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_reads_at_a_time() {
+        let fresh = db::testing::sqlite().await;
+        let app = app(&fresh).await;
+        let cx = Cx::system(Arc::clone(&app), "test");
+        let known = &app.store_order;
+        assert!(known.of(&cx).await.unwrap().is_none(), "met once");
+        let reading = known.reading.lock().await;
+        assert!(known.of(&cx).await.unwrap().is_none());
+        drop(reading);
+        assert!(known.of(&cx).await.unwrap().is_some());
+    }
 
     #[test]
     fn a_page_has_the_stores_of_its_containers_in_order() {

@@ -1,14 +1,20 @@
 //! What a query over certificates may name: B.7 of the reference, and the fields that clients use (`clients.md` 2.4).
 
+use std::sync::LazyLock;
+
 use db::tables::{
     authorities, certificate_names, certificate_stores, certificates, roles,
     store_entry_certificates, templates,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr, UnionType};
+use sea_orm::{ColumnTrait, Condition};
+use search::Expression;
 
 use super::wire;
+use crate::cx::Cx;
+use crate::security::{Permission, Reach};
 use crate::web::list::FieldKind::{Boolean, Date, Folded, Integer, Text, UpperHex};
-use crate::web::list::{Field, field, field_elsewhere};
+use crate::web::list::{Field, Place, field, field_elsewhere};
 
 use certificates::Column as C;
 
@@ -20,8 +26,8 @@ fn id() -> SimpleExpr {
     column(C::Id)
 }
 
-/// The search reference of the list. Aliases stand behind the name they repeat.
-pub(super) const FIELDS: &[Field] = &[
+/// What does not depend on who asks. Aliases stand behind the name they repeat.
+const OWN: &[Field] = &[
     field("Id", Integer(&[]), id),
     field("CertId", Integer(&[]), id),
     field("Thumbprint", UpperHex, || column(C::Thumbprint)),
@@ -106,31 +112,69 @@ pub(super) const FIELDS: &[Field] = &[
     ),
     field_elsewhere("SAN", Folded, id, alternative_name, named),
     field_elsewhere("SubjectAltName", Folded, id, alternative_name, named),
-    field_elsewhere(
-        "CertStorePath",
-        Folded,
-        id,
-        || {
-            Expr::col((
-                certificate_stores::Entity,
-                certificate_stores::Column::StorePathFold,
-            ))
-        },
-        in_stores,
-    ),
-    field_elsewhere(
-        "CertStoreFQDN",
-        Folded,
-        id,
-        || {
-            Expr::col((
-                certificate_stores::Entity,
-                certificate_stores::Column::ClientMachineFold,
-            ))
-        },
-        in_stores,
-    ),
 ];
+
+/// The search reference of the list, for who asks: of stores, those that he may read.
+pub(super) static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| with_stores(readable));
+
+/// The same for queries that are saved. What a collection has does not depend on who looks at it, so that all stores count; who may
+/// read some only cannot save such a query.
+pub(super) static SAVED: LazyLock<Vec<Field>> = LazyLock::new(|| with_stores(|_| None));
+
+/// A field's name, and the expression of its value.
+type Named = (&'static str, fn() -> SimpleExpr);
+
+const STORES: [Named; 2] = [
+    ("CertStorePath", || {
+        Expr::col((
+            certificate_stores::Entity,
+            certificate_stores::Column::StorePathFold,
+        ))
+    }),
+    ("CertStoreFQDN", || {
+        Expr::col((
+            certificate_stores::Entity,
+            certificate_stores::Column::ClientMachineFold,
+        ))
+    }),
+];
+
+/// Whether a query asks in which stores certificates are.
+pub(super) fn asks_of_stores(query: &Expression) -> bool {
+    match query {
+        Expression::And(parts) | Expression::Or(parts) => parts.iter().any(asks_of_stores),
+        Expression::Not(part) => asks_of_stores(part),
+        Expression::Comparison(comparison) => STORES
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case(&comparison.field.text)),
+    }
+}
+
+fn with_stores(seen: fn(&Cx) -> Option<Condition>) -> Vec<Field> {
+    let stores = STORES.map(|(name, value)| Field {
+        name,
+        kind: Folded,
+        place: Place::Elsewhere {
+            key: id,
+            value,
+            keys: in_stores,
+            seen,
+        },
+        sortable: false,
+    });
+    OWN.iter().copied().chain(stores).collect()
+}
+
+/// The stores that the caller may read, if not all.
+pub(super) fn readable(cx: &Cx) -> Option<Condition> {
+    match cx.reach(Permission::StoresRead) {
+        Reach::All => None,
+        Reach::Objects(ids) => {
+            let reached = certificate_stores::Column::ContainerId.is_in(ids);
+            Some(Condition::all().add(reached))
+        }
+    }
+}
 
 fn template_ids() -> SelectStatement {
     Query::select()

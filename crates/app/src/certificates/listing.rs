@@ -15,7 +15,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::fields::FIELDS;
+use super::fields::{FIELDS, readable};
 use super::pages::{Asked, FAR};
 use super::record::STATE_REVOKED;
 use super::wire::{
@@ -42,7 +42,7 @@ pub(crate) struct Shown {
 #[serde(rename_all = "PascalCase")]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(crate) struct Details {
-    /// Fill in `Locations` and `LocationsCount`.
+    /// Fill in `Locations` and `LocationsCount`, with the stores that the caller may read.
     pub(super) include_locations: Option<bool>,
     /// Fill in `Metadata`.
     pub(super) include_metadata: Option<bool>,
@@ -81,7 +81,7 @@ pub(super) async fn list(
         shown.include_revoked.unwrap_or(false),
         shown.include_expired.unwrap_or(false),
     );
-    let mut wanted = list::condition(cx, query.as_ref(), FIELDS)?;
+    let mut wanted = list::condition(cx, query.as_ref(), &FIELDS)?;
     if let Through::Collection(id) = through {
         let inside = crate::collections::condition(cx.db().read(), cx, id).await?;
         wanted = Condition::all().add(wanted).add(inside);
@@ -270,7 +270,7 @@ impl Belongings {
     }
 }
 
-/// Where these certificates are, each place with the name of its store's type.
+/// Where these certificates are, in stores that the caller may read, each place with the name of its store's type.
 async fn locations(cx: &Cx, ids: &[i64]) -> Result<HashMap<i64, Vec<(String, Location)>>, Error> {
     use certificate_stores::Column as Store;
     use store_entry_certificates::Column as Link;
@@ -287,6 +287,7 @@ async fn locations(cx: &Cx, ids: &[i64]) -> Result<HashMap<i64, Vec<(String, Loc
         .from(Store::StoreTypeId)
         .to(store_types::Column::Id)
         .into();
+    let readable = readable(cx).unwrap_or_else(Condition::all);
     let rows: Vec<Row> = store_entry_certificates::Entity::find()
         .select_only()
         .columns([Link::CertificateId, Link::ChainLevel])
@@ -302,6 +303,7 @@ async fn locations(cx: &Cx, ids: &[i64]) -> Result<HashMap<i64, Vec<(String, Loc
         .join(JoinType::InnerJoin, store)
         .join(JoinType::InnerJoin, store_type)
         .filter(Link::CertificateId.is_in(ids.iter().copied()))
+        .filter(readable)
         .order_by_asc(Link::EntryId)
         .order_by_asc(Link::ChainLevel)
         .into_tuple()

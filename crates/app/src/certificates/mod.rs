@@ -31,13 +31,22 @@ use owner::{OwnerRequest, ReachedThrough};
 use security_views::{CertificateClaimAudit, CertificateIdentityAudit, CertificateSecurity};
 use wire::{CertificateOutput, SingleCertificateOutput};
 
-/// The condition that a query over certificates stands for; an empty one matches everything.
+/// The condition that a saved query over certificates stands for; an empty one matches everything.
 ///
 /// # Errors
 /// 400 with the position of the mistake.
 pub(crate) fn condition(cx: &Cx, query: &str) -> Result<sea_orm::Condition, Error> {
     let query = crate::web::query_string::parse_query(query)?;
-    crate::web::list::condition(cx, query.as_ref(), fields::FIELDS)
+    crate::web::list::condition(cx, query.as_ref(), &fields::SAVED)
+}
+
+/// Whether a query over certificates asks in which stores they are.
+///
+/// # Errors
+/// 400 with the position of the mistake.
+pub(crate) fn asks_of_stores(query: &str) -> Result<bool, Error> {
+    let query = crate::web::query_string::parse_query(query)?;
+    Ok(query.as_ref().is_some_and(fields::asks_of_stores))
 }
 
 /// Refuses callers who may not read the certificate that a request names, in whichever way. Who may read some only is told the same

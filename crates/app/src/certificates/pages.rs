@@ -37,7 +37,7 @@ impl Asked {
         limit: u64,
     ) -> Result<Vec<i64>, Error> {
         let (ids, tie) = (self.ids.clone(), certificates::Column::Id);
-        let page = list::sorted(ids, paging, FIELDS, "Id", tie)?
+        let page = list::sorted(ids, paging, &FIELDS, "Id", tie)?
             .offset(skip)
             .limit(limit);
         Ok(page.into_tuple().all(connection).await?)
@@ -57,7 +57,7 @@ impl Asked {
         }
         let (ids, tie) = (self.ids.clone(), certificates::Column::Id);
         // Checked also when the page lies beyond the end.
-        let backwards = list::sorted_backwards(ids, paging, FIELDS, "Id", tie)?;
+        let backwards = list::sorted_backwards(ids, paging, &FIELDS, "Id", tie)?;
         let after = Ord::min(skip.saturating_add(limit), total);
         if skip >= after {
             return Ok(Vec::new());

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 
 use db::tables::{certificates, identity_providers, store_containers};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::certificate_stores::certificates_not_in;
+use crate::certificate_stores::containers_of;
 use crate::collections;
 use crate::cx::Cx;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::security::claims::ClaimType;
 use crate::security::population::{Holder, Population};
 use crate::security::{Grants, HeldRole, Per, Permission, Target, Through};
@@ -225,7 +225,7 @@ struct Places {
     in_a_store: bool,
 }
 
-/// Authorizes, and reads what both views need.
+/// Authorizes, and reads what both views need: a handful of queries, however many are granted something.
 async fn looked_at(cx: &Cx, id: i64, through: Through) -> Result<(Population, Places), Error> {
     cx.authorize(Permission::SecurityRead)?;
     cx.authorize_certificate(Permission::CertificatesRead, id, through)
@@ -244,44 +244,29 @@ async fn looked_at(cx: &Cx, id: i64, through: Through) -> Result<(Population, Pl
         let grants = grants.filter(|grant| grant.per() == per);
         grants.filter_map(|grant| grant.object_id).collect()
     };
-    let mut places = Places {
-        collections: Vec::new(),
-        containers: Vec::new(),
-        in_a_store: false,
+    let named = |(id, name): (i64, String)| {
+        let shown = format!("{id} ({name})");
+        (id, shown)
     };
-    for collection_id in granted(Per::Collection) {
-        // A collection that is gone has nothing inside.
-        let inside = match collections::missing(connection, cx, collection_id, &[id]).await {
-            Ok(missing) => missing.is_empty(),
-            Err(error) if error.kind() == Kind::BadRequest => false,
-            Err(error) => return Err(error),
-        };
-        if inside {
-            let named = collections::names(connection, &[collection_id]).await?;
-            places
-                .collections
-                .extend(named.into_iter().map(|name| (collection_id, name)));
-        }
-    }
-    places.in_a_store = certificates_not_in(connection, &[id], None)
-        .await?
-        .is_empty();
-    if places.in_a_store {
-        let rows = store_containers::Entity::find()
-            .filter(store_containers::Column::Id.is_in(granted(Per::Container)))
-            .all(connection)
-            .await?;
-        for row in rows {
-            if certificates_not_in(connection, &[id], Some(row.id))
-                .await?
-                .is_empty()
-            {
-                places
-                    .containers
-                    .push((row.id, format!("{} ({})", row.id, row.name)));
-            }
-        }
-    }
+    let wanted: Vec<i64> = granted(Per::Collection).into_iter().collect();
+    let collections = collections::containing(connection, cx, id, &wanted).await?;
+    let containers = containers_of(connection, id).await?;
+    let inside: Vec<i64> = containers.iter().copied().flatten().collect();
+    let mut rows: Vec<(i64, String)> = store_containers::Entity::find()
+        .select_only()
+        .columns([store_containers::Column::Id, store_containers::Column::Name])
+        .filter(store_containers::Column::Id.is_in(inside))
+        .order_by_asc(store_containers::Column::Id)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let wanted = granted(Per::Container);
+    rows.retain(|(id, _)| wanted.contains(id));
+    let places = Places {
+        collections: collections.into_iter().map(named).collect(),
+        containers: rows.into_iter().map(named).collect(),
+        in_a_store: !containers.is_empty(),
+    };
     Ok((population, places))
 }
 

@@ -4,13 +4,17 @@
 use std::collections::HashSet;
 
 use db::tables::{certificate_collections, certificates};
+use sea_orm::sea_query::{Expr, UnionType};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select,
 };
 
 use crate::cx::Cx;
 use crate::error::Error;
 
+/// Collections that one query asks of.
+const ASKED_TOGETHER: usize = 40;
 /// Collections that a refusal names at most.
 const NAMED_MAX: u64 = 20;
 
@@ -58,6 +62,75 @@ pub(crate) async fn missing(
         .copied()
         .filter(|id| !inside.contains(id))
         .collect())
+}
+
+/// Those of some collections that a certificate is in, by id and name, in the order of their ids. One that is gone, or whose query
+/// names what is gone, has nothing inside.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn containing(
+    connection: &impl ConnectionTrait,
+    cx: &Cx,
+    certificate_id: i64,
+    ids: &[i64],
+) -> Result<Vec<(i64, String)>, Error> {
+    use certificate_collections::{Column, Entity};
+    let mut found = Vec::new();
+    for part in ids.chunks(ASKED_TOGETHER) {
+        let rows = Entity::find()
+            .filter(Column::Id.is_in(part.iter().copied()))
+            .order_by_asc(Column::Id)
+            .all(connection)
+            .await?;
+        let mut whole: Option<Select<certificates::Entity>> = None;
+        for row in &rows {
+            let Ok(inside) = crate::certificates::condition(cx, &row.query) else {
+                continue;
+            };
+            let mut one = certificates::Entity::find()
+                .select_only()
+                .expr_as(Expr::val(row.id), "collection_id")
+                .filter(certificates::Column::Id.eq(certificate_id))
+                .filter(inside);
+            match &mut whole {
+                None => whole = Some(one),
+                Some(whole) => {
+                    let one = QueryTrait::query(&mut one).take();
+                    QueryTrait::query(whole).union(UnionType::All, one);
+                }
+            }
+        }
+        let Some(whole) = whole else { continue };
+        let inside: HashSet<i64> = whole
+            .into_tuple()
+            .all(connection)
+            .await?
+            .into_iter()
+            .collect();
+        let rows = rows.into_iter().filter(|row| inside.contains(&row.id));
+        found.extend(rows.map(|row| (row.id, row.name)));
+    }
+    Ok(found)
+}
+
+/// Whether who asks decides what a query finds.
+pub(crate) fn depends_on_caller(query: &str) -> bool {
+    query.to_ascii_uppercase().contains("%ME")
+}
+
+/// Whether who asks decides what is in a collection.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn differs_by_caller(
+    connection: &impl ConnectionTrait,
+    id: i64,
+) -> Result<bool, Error> {
+    let row = certificate_collections::Entity::find_by_id(id)
+        .one(connection)
+        .await?;
+    Ok(row.is_some_and(|row| depends_on_caller(&row.query)))
 }
 
 /// How refusals name these collections: `3 (Web servers)`.

@@ -12,7 +12,8 @@ mod writing;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use membership::{condition, missing, names};
+pub(crate) use counting::Counting;
+pub(crate) use membership::{condition, containing, differs_by_caller, missing, names};
 
 use crate::cx::Cx;
 use crate::error::Error;

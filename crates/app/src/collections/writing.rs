@@ -133,6 +133,17 @@ fn check_query(cx: &Cx, query: &str) -> Result<(), Error> {
     })
 }
 
+/// Refuses a new query that would tell of stores that the caller may not read.
+fn tells_what_is_known(cx: &Cx, query: &str) -> Result<(), Error> {
+    if cx.may(Permission::StoresRead) || !crate::certificates::asks_of_stores(query)? {
+        return Ok(());
+    }
+    let refused = cx.refused(&[Permission::StoresRead]);
+    Err(Error::forbidden(format!(
+        "Query: it asks in which certificate stores certificates are. {refused}"
+    )))
+}
+
 async fn name_is_free(tx: &db::Tx, name: &str, id: Option<i64>) -> Result<(), Error> {
     let other = Entity::find()
         .filter(Column::NameFold.eq(db::fold(name)))
@@ -156,7 +167,7 @@ async fn own_rights_stay(tx: &db::Tx, cx: &Cx, id: i64) -> Result<(), Error> {
     }
     // Changes of rights wait from here on, and those that did not are read.
     changed(tx).await?;
-    let grants = population::of_claims(tx, &cx.claim_ids()).await?;
+    let grants = population::of_claims(tx, cx.claim_ids()).await?;
     let held = |permission, target| match cx.recorder() {
         None => grants.allow(permission, target),
         Some(recorder) => recorder.decide(&grants, permission, target),
@@ -189,6 +200,10 @@ async fn create_collection(cx: &Cx, request: CollectionRequest) -> Result<Change
                 None => None,
             };
             name_is_free(tx, &wanted.name, None).await?;
+            let known = source.as_ref().map(|source| &source.query);
+            if let Some(query) = wanted.query.as_ref().filter(|query| Some(*query) != known) {
+                tells_what_is_known(&cx, query)?;
+            }
             let last: Option<i64> = Entity::find()
                 .select_only()
                 .column(Column::Position)
@@ -252,7 +267,7 @@ async fn create_collection(cx: &Cx, request: CollectionRequest) -> Result<Change
         })
     });
     let row = work.await?;
-    let count = counted(cx, &row).await?;
+    let count = counted(cx, &row).await;
     Ok(ChangedOutput::new(row, favorite, count))
 }
 
@@ -306,6 +321,7 @@ async fn replace_collection(cx: &Cx, request: CollectionRequest) -> Result<Chang
             };
             if row.query != before.query {
                 own_rights_stay(tx, &cx, id).await?;
+                tells_what_is_known(&cx, &row.query)?;
                 (row.last_count, row.last_counted_at) = (None, None);
             }
             let active: ActiveModel = row.clone().into();
@@ -324,7 +340,7 @@ async fn replace_collection(cx: &Cx, request: CollectionRequest) -> Result<Chang
         })
     });
     let (row, favorite) = work.await?;
-    let count = counted(cx, &row).await?;
+    let count = counted(cx, &row).await;
     Ok(ChangedOutput::new(row, favorite, count))
 }
 

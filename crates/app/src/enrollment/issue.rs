@@ -40,7 +40,7 @@ pub(crate) struct Intent {
     pub(crate) renewal_of: Option<i64>,
     /// Stores to put the certificate into.
     pub(crate) stores: Vec<StoreWish>,
-    /// The claims by which the requester held roles, for requests that wait: what they grant counts again at the approval.
+    /// The claims of the requester, for requests that wait: what they grant counts again at the approval.
     pub(crate) requester_claims: Vec<i64>,
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn carry_out(cx: &Cx, settled: Settled) -> Result<Outcome, Erro
         renewal_of: settled.renewal_of,
         stores: settled.stores,
         requester_claims: if settled.template.row.requires_approval {
-            cx.claim_ids()
+            cx.claim_ids().to_vec()
         } else {
             Vec::new()
         },

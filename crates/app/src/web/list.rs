@@ -49,11 +49,13 @@ pub(crate) enum Place {
     /// A column of the listed table, as an expression.
     Column(fn() -> SimpleExpr),
     /// Values in another table: given the condition on the value, a sub-select of the listed table's matching keys.
-    /// The first function is the key, the second the value's expression, the third makes the sub-select of keys.
+    /// The first function is the key, the second the value's expression, the third makes the sub-select of keys; the last says which
+    /// of the other table's rows the caller may know of, if not all.
     Elsewhere {
         key: fn() -> SimpleExpr,
         value: fn() -> SimpleExpr,
         keys: fn() -> SelectStatement,
+        seen: fn(&Cx) -> Option<Condition>,
     },
 }
 
@@ -82,7 +84,12 @@ pub(crate) const fn field_elsewhere(
     Field {
         name,
         kind,
-        place: Place::Elsewhere { key, value, keys },
+        place: Place::Elsewhere {
+            key,
+            value,
+            keys,
+            seen: |_| None,
+        },
         sortable: false,
     }
 }
@@ -130,11 +137,19 @@ fn expression(cx: &Cx, node: &Expression, fields: &[Field]) -> Result<Condition,
                 Place::Column(column) => {
                     Condition::all().add(compare(cx, comparison, field.kind, column())?)
                 }
-                Place::Elsewhere { key, value, keys } => {
+                Place::Elsewhere {
+                    key,
+                    value,
+                    keys,
+                    seen,
+                } => {
                     let (positive, negated) = as_positive(comparison);
                     let inner = compare(cx, &positive, field.kind, value())?;
                     let mut keys = keys();
                     keys.and_where(inner);
+                    if let Some(seen) = seen(cx) {
+                        keys.cond_where(seen);
+                    }
                     if negated {
                         let none = key().is_null().or(key().not_in_subquery(keys));
                         Condition::all().add(none)

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use testkit::TestServer;
 
+use crate::certificate_stores::pem_agent;
+use crate::enrollment::put_into;
 use crate::owner::{certificate, collection, container, give, store_in};
+use crate::scoped_stores::store;
 
 const ALL: [&str; 7] = [
     "Read",
@@ -63,6 +66,39 @@ testkit::both_databases! {
         let elsewhere = certificate(&server, "CN=elsewhere.invalid").await;
         let answer = admin.get(&format!("/Certificates/{elsewhere}/Security")).await.expect(200);
         assert_eq!(answer.json["Roles"].as_array().unwrap().len(), 1);
+    }
+
+    /// More collections and containers than are asked of at once, some without an answer.
+    async fn a_certificate_that_is_in_much(server: TestServer) {
+        let id = certificate(&server, "CN=seen.example").await;
+        let mut grants = Vec::new();
+        let mut places = Vec::new();
+        for number in 0..45 {
+            let (name, query) = match number % 15 {
+                3 => (format!("Broken {number}"), "NoSuchField -eq 1"),
+                7 => (format!("Others {number}"), "IssuedCN -eq \"other\""),
+                _ => (format!("All {number}"), ""),
+            };
+            let collection = collection(&server, &name, query).await;
+            grants.push(format!("/certificates/collections/read/{collection}/"));
+            if query.is_empty() {
+                places.push(json!(format!("Readers (collection {collection} ({name}))")));
+            }
+        }
+        let agent = pem_agent(&server).await;
+        for number in 0..3 {
+            let container = container(&server, &format!("Container {number}")).await;
+            let store = store(&server, agent, &format!("/{number}.pem"), container).await;
+            put_into(&server, &store, id).await;
+            grants.push(format!("/certificate_stores/revoke/{container}/"));
+        }
+        let paths: Vec<&str> = grants.iter().map(String::as_str).collect();
+        server.role("Readers", &paths).await;
+        server.account_in_role("reader", "Readers").await;
+        let answer = server.admin().get(&format!("/Certificates/IdentityAudit/{id}")).await.expect(200);
+        let seen = answer.items().iter().find(|item| item["AccountName"] == "reader").unwrap();
+        assert_eq!(seen["Permissions"][0]["GrantedBy"], json!(places));
+        assert_eq!(seen["Permissions"][1]["GrantedBy"].as_array().unwrap().len(), 3, "{seen}");
     }
 
     async fn the_views_take_both_permissions(server: TestServer) {

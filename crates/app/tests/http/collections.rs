@@ -5,7 +5,7 @@ use testkit::{Client, TestServer};
 
 use crate::certificate_stores::certificate;
 use crate::owner::give_to;
-use crate::scoped_stores::requested_by;
+use crate::scoped_stores::{collection, requested_by};
 
 const PATH: &str = "/CertificateCollections";
 
@@ -158,6 +158,29 @@ testkit::both_databases! {
         assert_eq!(answer.items()[0], json!({"Id": id, "Name": "One", "EstimatedCertCount": 1, "LastEstimated": "2026-11-21T12:15:00Z"}));
         let scoped = server.account(&[&format!("/certificates/collections/read/{mine}/")]).await;
         assert_eq!(counts(&scoped).await, [(mine, 0)]);
+    }
+
+    async fn what_cannot_be_counted_keeps_nothing_else_from_it(server: TestServer) {
+        for number in 0..10 {
+            collection(&server, &format!("Mine {number}"), "Requester -eq \"%ME%\"").await;
+            collection(&server, &format!("Gone {number}"), "NoSuchField -eq 1").await;
+        }
+        for number in 0..10 {
+            collection(&server, &format!("Plain {number}"), "").await;
+        }
+        let counted = async || {
+            let answer = server.admin().get(&format!("{PATH}/LastEstimated")).await.expect(200);
+            let counted = answer.items().iter().filter(|item| !item["LastEstimated"].is_null());
+            counted.map(|item| item["Name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        for round in 0..2 {
+            let names = counted().await;
+            for kind in ["Mine", "Plain"] {
+                assert_eq!(names.iter().filter(|name| name.starts_with(kind)).count(), 10, "{round} {kind}");
+            }
+            server.clock.advance(15 * 60 * 1_000);
+        }
+        assert!(!counted().await.iter().any(|name| name.starts_with("Gone")));
     }
 
     async fn copies_take_query_and_permissions(server: TestServer) {

@@ -87,6 +87,19 @@ async fn enroll_into_stores(client: &Client, body: Value) -> Answer {
         .await
 }
 
+/// The audit records of an operation, oldest first.
+pub(crate) async fn records_of(
+    server: &TestServer,
+    operation: i32,
+) -> Vec<db::tables::audit_records::Model> {
+    use db::tables::audit_records::{Column, Entity};
+    use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+    let found = Entity::find()
+        .filter(Column::Operation.eq(operation))
+        .order_by_asc(Column::Id);
+    found.all(server.app().db().read()).await.unwrap()
+}
+
 /// The jobs of agents, oldest first.
 async fn jobs(server: &TestServer) -> Vec<db::tables::orchestrator_jobs::Model> {
     use sea_orm::{EntityTrait, QueryOrder};
@@ -409,6 +422,43 @@ testkit::both_databases! {
             assert_eq!(leaf.serial_hex(), information["SerialNumber"]);
             assert_eq!(names(&leaf), [(2, "b.example")]);
         }
+    }
+
+    /// Before a key leaves the server it is written down that it does, by whom and whose.
+    async fn keys_that_are_given_away_are_recorded(server: TestServer) {
+        let enroller = server.account(&["/certificates/enrollment/pfx/", "/certificates/enrollment/csr/"]).await;
+        let body = json!({"Subject": "CN=a.example", "Template": "WebServer", "Password": "a password"});
+        let mut expected = Vec::new();
+        for format in ["PFX", "PEM", "STORE"] {
+            let made = enroll_pfx(&enroller, format, body.clone()).await.expect(200);
+            if format != "STORE" {
+                let id = &made.json["CertificateInformation"]["KeyfactorId"];
+                expected.push(format!("The private key of certificate {id} was given to who enrolled it."));
+            }
+        }
+        // None is given away where none is made, and none where the container cannot be made.
+        enroll_csr(&enroller, json!({"CSR": csr("CN=a.example", &[]), "Template": "WebServer"})).await.expect(200);
+        enroll_pfx(&enroller, "PFX", json!({"Subject": "CN=a.example", "Template": "WebServerApproval"})).await.expect(200);
+        let given = records_of(&server, 17).await;
+        assert_eq!(given.iter().map(|record| record.message.clone()).collect::<Vec<_>>(), expected);
+        for record in given {
+            assert_eq!((record.actor.as_str(), record.category, record.name.as_str()), (enroller.name(), 2001, "CN=a.example"));
+            assert!(!format!("{record:?}").contains("PRIVATE KEY"));
+        }
+    }
+
+    /// What is signed at an approval is signed by who approves, for who asked.
+    async fn a_record_says_for_whom(server: TestServer) {
+        let requester = server.account(&["/certificates/enrollment/csr/"]).await;
+        let body = json!({"CSR": csr("CN=a.example", &[]), "Template": "WebServerApproval"});
+        let id = enroll_csr(&requester, body).await.expect(200).json["CertificateInformation"]["KeyfactorRequestId"].clone();
+        let approver = server.account(&["/certificates/requests/manage/"]).await;
+        approver.post("/Workflow/Certificates/Approve", json!([id])).await.expect(200);
+        let made = records_of(&server, 1).await;
+        let signed = made.iter().rfind(|record| record.message.contains(&format!("issued for request {id}"))).unwrap();
+        assert_eq!((signed.actor.as_str(), signed.on_behalf_of.as_deref()), (approver.name(), Some(requester.name())));
+        let approved = records_of(&server, 4).await;
+        assert_eq!(approved.last().unwrap().actor, approver.name());
     }
 
     async fn a_password_is_made_when_none_is_given(server: TestServer) {

@@ -8,6 +8,7 @@ use testkit::{Answer, Client, RequestBuilder, TestServer};
 use crate::certificate_stores::{create, pem, pem_agent};
 use crate::enrollment::{csr, put_into};
 use crate::owner::{certificate, collection, container, give};
+use crate::scoped_stores::requested_by;
 
 const EXPLAIN: &str = "/Chancery/Security/Explain";
 const WHO_CAN: &str = "/Chancery/Security/WhoCan";
@@ -355,6 +356,26 @@ async fn random_world(server: &TestServer, seed: u64) {
 }
 
 testkit::both_databases! {
+    /// What is found for one is used for another only where nothing about them differs.
+    async fn who_can_tells_apart_whom_a_query_tells_apart(server: TestServer) {
+        let id = certificate(&server, "CN=one.example").await;
+        let (mine, all) = (collection(&server, "Mine", "Requester -eq \"%ME%\"").await, collection(&server, "All", "").await);
+        server.role("Readers", &[&format!("/certificates/collections/read/{mine}/"), &format!("/certificates/collections/read/{all}/")]).await;
+        for name in ["alice", "bob", "carol"] {
+            server.account_in_role(name, "Readers").await;
+        }
+        requested_by(&server, id, "bob").await;
+        let able = async |collection: i64| {
+            let asked = json!({ "Operation": "GET /Certificates/{id}", "Object": { "CertificateId": id, "CollectionId": collection } });
+            let answer = server.admin().post(WHO_CAN, asked).await.expect(200);
+            let identities = answer.json["Identities"].as_array().unwrap().clone();
+            identities.iter().map(|identity| identity["Name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(able(mine).await, ["admin", "bob"]);
+        assert_eq!(able(all).await, ["admin", "alice", "bob", "carol"]);
+        assert_eq!(able(0).await, ["admin"]);
+    }
+
     async fn a_refusal_is_explained_in_its_body(server: TestServer) {
         let near = container(&server, "Near").await;
         let caller = server.account(&["/security/read/", &format!("/certificate_stores/read/{near}/")]).await;

@@ -327,6 +327,10 @@ testkit::both_databases! {
         let opened = pki::pkcs12::from_pkcs12(&pfx, password).expect("the password fits");
         assert_eq!(opened.certificates, [certificate.der().to_vec()]);
         assert!(opened.key.is_some_and(|key| key.matches(&certificate)));
+        let given = crate::enrollment::records_of(&server, 17).await;
+        assert_eq!(given.len(), 1);
+        assert_eq!((given[0].name.as_str(), given[0].on_behalf_of.as_deref()), ("CN=shop", Some("admin")));
+        assert!(given[0].actor != "admin" && given[0].message.contains(&format!("certificate {certificate_id} was given to agent")), "{:?}", given[0]);
     }
 
     async fn a_job_whose_certificate_is_gone_fails_at_once(server: TestServer) {

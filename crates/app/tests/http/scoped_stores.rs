@@ -344,6 +344,74 @@ testkit::both_databases! {
         assert!(refused.message().contains(&format!("CollectionId {collection_id} (Of %ME%)")), "{}", refused.text);
     }
 
+    /// Where certificates are is told, and can be asked, of stores that the caller may read.
+    async fn places_of_certificates_are_those_of_readable_stores(server: TestServer) {
+        let place = Place::new(&server).await;
+        let mine = collection(&server, "Mine", "CertStorePath -eq \"/second\"").await;
+        let agent = crate::enrollment::csr("CN=a.example", &["a.example"]);
+        let body = json!({ "CSR": agent, "Template": "WebServer" });
+        let made = crate::enrollment::enroll_csr(&server.admin(), body).await.expect(200);
+        let id = made.json["CertificateInformation"]["KeyfactorID"].as_i64().unwrap();
+        for store in place.stores.iter().chain([&place.loose]) {
+            put(&server, store, "site", id).await;
+        }
+        let read = format!("/certificates/collections/read/{mine}/");
+        let near = server.account(&[&read, &format!("/certificate_stores/read/{}/", place.containers[0])]).await;
+        let blind = server.account(&[&read]).await;
+        let whole = server.account(&[&read, "/certificate_stores/read/"]).await;
+        for (caller, paths) in [(&near, vec!["/first"]), (&blind, vec![]), (&whole, vec!["/first", "/second", "/loose"])] {
+            let one = format!("/Certificates/{id}?includeLocations=true&collectionId={mine}");
+            let one = caller.get(&one).await.expect(200).json;
+            // The collection has it for all of them: its query was saved by who may read all stores.
+            let list = format!("/Certificates?includeLocations=true&collectionId={mine}");
+            let list = caller.get(&list).await.expect(200);
+            assert_eq!(list.total(), Some(1));
+            for shown in [&one, &list.items()[0]] {
+                let locations: Vec<&str> = shown["Locations"].as_array().unwrap().iter().map(|location| location["StorePath"].as_str().unwrap()).collect();
+                assert_eq!(locations, paths);
+                let counted = if paths.is_empty() { json!([]) } else { json!([{ "Type": "PEM File", "Count": paths.len() }]) };
+                assert_eq!(shown["LocationsCount"].as_array().unwrap().len(), counted.as_array().unwrap().len());
+                if !paths.is_empty() {
+                    assert_eq!(shown["LocationsCount"][0]["Count"], paths.len());
+                }
+            }
+            for (query, found) in [
+                ("CertStorePath -eq \"/first\"", paths.contains(&"/first")),
+                ("CertStorePath -eq \"/second\"", paths.contains(&"/second")),
+                ("CertStorePath -contains \"loose\"", paths.contains(&"/loose")),
+                ("NOT CertStorePath -eq \"/second\"", !paths.contains(&"/second")),
+                ("CertStorePath -ne \"/second\"", !paths.contains(&"/second")),
+                ("CertStorePath -ne NULL", !paths.is_empty()),
+                ("CertStorePath -eq NULL", paths.is_empty()),
+                ("CertStoreFQDN -eq \"web1\"", !paths.is_empty()),
+            ] {
+                let asked = query.replace(' ', "%20").replace('"', "%22");
+                let answer = caller.get(&format!("/Certificates?collectionId={mine}&QueryString={asked}")).await.expect(200);
+                assert_eq!(answer.total(), Some(u64::from(found)), "{query} {paths:?}");
+            }
+        }
+    }
+
+    async fn who_saves_a_query_about_stores_may_read_them(server: TestServer) {
+        let admin = server.admin();
+        let path = "/CertificateCollections";
+        let about = "CN -eq \"a\" OR NOT certstorepath -eq \"/first\"";
+        let id = admin.post(path, json!({ "Name": "Placed", "Query": about })).await.expect(200).json["Id"].clone();
+        let rights = ["/certificates/collections/read/", "/certificates/collections/modify/"];
+        let caller = server.account(&[rights[0], rights[1], "/certificate_stores/read/1/"]).await;
+        for body in [json!({ "Name": "A", "Query": about }), json!({ "Name": "A", "CopyFromId": id, "Query": "CertStoreFQDN -eq NULL" })] {
+            let refused = caller.post(path, body).await.expect(403);
+            assert!(refused.message().contains("in which certificate stores") && refused.message().contains("Certificate Store Management - Read"), "{}", refused.text);
+        }
+        caller.put(path, json!({ "Id": id, "Name": "Placed", "Query": "CertStorePath -eq \"/second\"" })).await.expect(403);
+        // What stands already may stay, and anything else may be asked.
+        caller.put(path, json!({ "Id": id, "Name": "Renamed", "Query": about })).await.expect(200);
+        caller.post(path, json!({ "Name": "Copied", "CopyFromId": id })).await.expect(200);
+        caller.put(path, json!({ "Id": id, "Name": "Renamed", "Query": "CN -eq \"CertStorePath\"" })).await.expect(200);
+        let reader = server.account(&[rights[0], rights[1], "/certificate_stores/read/"]).await;
+        reader.post(path, json!({ "Name": "A", "Query": about })).await.expect(200);
+    }
+
     async fn what_follows_a_certificate_may_read_it(server: TestServer) {
         let (inside, outside) = (certificate(&server, "AA", false).await, certificate(&server, "BB", false).await);
         let mine = collection(&server, "Mine", "Thumbprint -eq \"AA\"").await;

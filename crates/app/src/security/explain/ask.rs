@@ -26,7 +26,7 @@ pub(super) async fn explain(cx: &Cx, request: ExplainRequest) -> Result<Explanat
     let recorder = Arc::new(Recorder::default());
     let asking = as_subject(cx, &identity.name, grants);
     let asking = asking.explained(Some(Arc::clone(&recorder)));
-    let refusal = evaluate::refusal(&asking, &needed, &object).await?;
+    let refusal = evaluate::refusal(&asking, &needed, &object, None).await?;
     let held = match asking.caller() {
         Caller::Identity(identity) => identity.grants.roles(),
         Caller::System(_) => &[],

@@ -1,13 +1,16 @@
 //! Whether somebody may do something to an object: the same functions as the operations call, in a context of that somebody.
 
+use std::collections::HashMap;
+
 use db::tables::{certificate_stores, certificates, roles};
 use sea_orm::EntityTrait;
 
 use super::operation::{Needed, Owner};
 use super::wire::ObjectInput;
+use crate::collections;
 use crate::cx::Cx;
 use crate::error::{Error, Kind};
-use crate::security::{OwnerChange, Per, Permission, Through, role_by_id};
+use crate::security::{OwnerChange, Per, Permission, Reach, Target, Through, role_by_id};
 
 /// What an operation is about, loaded.
 #[derive(Debug, Default)]
@@ -18,7 +21,14 @@ pub(super) struct Object {
     store: Option<certificate_stores::Model>,
     collection_id: Option<i64>,
     container_id: Option<i64>,
+    /// Who asks decides what is in the collection (`%ME%`).
+    differs_by_caller: bool,
 }
+
+/// What was found of some permission, for callers whose rights on the object are alike. A question about everybody asks the database
+/// once for all of those.
+#[derive(Debug, Default)]
+pub(super) struct Found(HashMap<(Permission, Vec<bool>, Option<String>), bool>);
 
 impl Object {
     /// Loads what the request names.
@@ -39,6 +49,9 @@ impl Object {
                 Some(Per::Container) => object.container_id = Some(id),
                 _ => {}
             }
+        }
+        if let Some(id) = object.collection_id {
+            object.differs_by_caller = collections::differs_by_caller(connection, id).await?;
         }
         if let Some(id) = given.store_id {
             let store = certificate_stores::Entity::find_by_id(id)
@@ -70,13 +83,29 @@ impl Object {
         Ok(object)
     }
 
-    /// Whether who asks decides what is in the collection that is named (`%ME%`).
-    pub(super) fn depends_on_name(&self) -> bool {
-        self.collection_id.is_some()
+    /// All that a decision about the permission depends on, of who asks.
+    fn key(&self, cx: &Cx, permission: Permission) -> (Permission, Vec<bool>, Option<String>) {
+        let targets = [
+            Some(Target::System),
+            self.collection_id.map(Target::Collection),
+            self.container_id.map(Target::Container),
+            self.store
+                .as_ref()
+                .and_then(|store| store.container_id)
+                .map(Target::Container),
+        ];
+        let mut rights = Vec::new();
+        for permission in std::iter::once(permission).chain(permission.through_stores()) {
+            let held = targets.into_iter().flatten();
+            rights.extend(held.map(|target| cx.may_on(permission, target)));
+            rights.push(cx.reach(permission) != Reach::Objects(Vec::new()));
+        }
+        let name = self.differs_by_caller.then(|| cx.caller_name());
+        (permission, rights, name)
     }
 }
 
-/// What the caller of `cx` is answered: nothing, or the refusal.
+/// What the caller of `cx` is answered: nothing, or the refusal, which has no text where it was found before.
 ///
 /// # Errors
 /// What is wrong with the question, and those of the database.
@@ -84,10 +113,11 @@ pub(super) async fn refusal(
     cx: &Cx,
     needed: &Needed,
     object: &Object,
+    found: Option<&mut Found>,
 ) -> Result<Option<Error>, Error> {
     let decided = match needed.owner {
-        Owner::Changes => change_owner(cx, needed, object).await,
-        Owner::Never | Owner::First => any_way(cx, needed, object).await,
+        Owner::Changes => change_owner(cx, needed, object, found).await,
+        Owner::Never | Owner::First => any_way(cx, needed, object, found).await,
     };
     match decided {
         Ok(()) => Ok(None),
@@ -96,10 +126,15 @@ pub(super) async fn refusal(
     }
 }
 
-async fn any_way(cx: &Cx, needed: &Needed, object: &Object) -> Result<(), Error> {
+async fn any_way(
+    cx: &Cx,
+    needed: &Needed,
+    object: &Object,
+    mut found: Option<&mut Found>,
+) -> Result<(), Error> {
     let mut refused = Ok(());
     for (index, way) in needed.ways.iter().enumerate() {
-        let decided = whole_way(cx, needed, way, object).await;
+        let decided = whole_way(cx, needed, way, object, found.as_deref_mut()).await;
         if decided.is_ok() {
             refused = decided;
             break;
@@ -120,15 +155,22 @@ async fn whole_way(
     needed: &Needed,
     way: &[Permission],
     object: &Object,
+    mut found: Option<&mut Found>,
 ) -> Result<(), Error> {
     for permission in way {
-        one(cx, needed, *permission, object).await?;
+        one(cx, needed, *permission, object, found.as_deref_mut()).await?;
     }
     Ok(())
 }
 
-async fn change_owner(cx: &Cx, needed: &Needed, object: &Object) -> Result<(), Error> {
-    let permitted = one(cx, needed, Permission::CertificatesChangeOwner, object).await;
+async fn change_owner(
+    cx: &Cx,
+    needed: &Needed,
+    object: &Object,
+    found: Option<&mut Found>,
+) -> Result<(), Error> {
+    let permission = Permission::CertificatesChangeOwner;
+    let permitted = one(cx, needed, permission, object, found).await;
     if let Err(error) = permitted.as_ref()
         && error.kind() != Kind::Forbidden
     {
@@ -142,6 +184,31 @@ async fn change_owner(cx: &Cx, needed: &Needed, object: &Object) -> Result<(), E
 }
 
 async fn one(
+    cx: &Cx,
+    needed: &Needed,
+    permission: Permission,
+    object: &Object,
+    found: Option<&mut Found>,
+) -> Result<(), Error> {
+    let Some(found) = found else {
+        return decided(cx, needed, permission, object).await;
+    };
+    let key = object.key(cx, permission);
+    if let Some(allowed) = found.0.get(&key) {
+        let refused = || Error::forbidden(String::new());
+        return allowed.then_some(()).ok_or_else(refused);
+    }
+    let decided = decided(cx, needed, permission, object).await;
+    match &decided {
+        Err(error) if error.kind() != Kind::Forbidden => {}
+        decided => {
+            found.0.insert(key, decided.is_ok());
+        }
+    }
+    decided
+}
+
+async fn decided(
     cx: &Cx,
     needed: &Needed,
     permission: Permission,

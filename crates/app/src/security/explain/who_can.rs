@@ -1,10 +1,8 @@
 //! `POST /Chancery/Security/WhoCan`: the decision, for everybody there is.
 
-use std::collections::HashMap;
-
 use super::ask::{as_subject, needs};
 use super::attach::claim;
-use super::evaluate::{self, Object};
+use super::evaluate::{self, Found, Object};
 use super::operation::{Needed, needed};
 use super::wire::{AbleIdentity, AbleRole, WhoCanAnswer, WhoCanRequest};
 use crate::cx::Cx;
@@ -22,33 +20,22 @@ pub(super) async fn who_can(cx: &Cx, request: WhoCanRequest) -> Result<WhoCanAns
     let needed = needed(cx.app(), &request.operation)?;
     let object = Object::load(cx, &needed, request.object.unwrap_or_default()).await?;
     let population = Population::read(cx.db().read()).await?;
+    let mut found = Found::default();
     let mut able_roles = Vec::new();
     for role in &population.roles {
         let grants = Grants::new(vec![role.clone()]);
-        if able(cx, &needed, &object, &role.name, grants).await? {
+        if able(cx, &needed, &object, &role.name, grants, &mut found).await? {
             able_roles.push(AbleRole {
                 id: role.id,
                 name: role.name.clone(),
             });
         }
     }
-    // Whoever holds the same roles is answered the same, unless the collection's query asks for the name.
-    let mut known: HashMap<(Vec<i64>, Option<String>), bool> = HashMap::new();
     let mut identities = Vec::new();
     let mut identities_count = 0;
     for holder in &population.holders {
-        let name = object.depends_on_name().then(|| holder.name().to_owned());
-        let key = (holder.role_ids.clone(), name);
-        let able = match known.get(&key) {
-            Some(able) => *able,
-            None => {
-                let grants = population.grants(holder);
-                let able = able(cx, &needed, &object, holder.name(), grants).await?;
-                known.insert(key, able);
-                able
-            }
-        };
-        if !able {
+        let grants = population.grants(holder);
+        if !able(cx, &needed, &object, holder.name(), grants, &mut found).await? {
             continue;
         }
         identities_count += 1;
@@ -80,7 +67,9 @@ async fn able(
     object: &Object,
     name: &str,
     grants: Grants,
+    found: &mut Found,
 ) -> Result<bool, Error> {
     let subject = as_subject(cx, name, grants);
-    Ok(evaluate::refusal(&subject, needed, object).await?.is_none())
+    let refusal = evaluate::refusal(&subject, needed, object, Some(found)).await?;
+    Ok(refusal.is_none())
 }
