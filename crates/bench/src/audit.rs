@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
@@ -10,21 +12,25 @@ use app::{App, Cx, Options};
 use sea_orm::{ConnectionTrait, Statement};
 use transparency::{Checkpoint, ExportReader, Signer, Tree, export_header, leaf_hash};
 
+/// What the records are about.
+const NAME: &str = "CN=host000001.example.org,O=Example";
 /// Writers at once, as callers of an enrollment.
 const WRITERS: usize = 64;
-/// Transactions of each kind that are timed.
-const TRANSACTIONS: usize = 8_000;
+/// Records of each kind that are timed.
+const RECORDS: usize = 8_000;
+/// Records in a transaction: alone, as changes leave them, and as enrollments do that are written together.
+pub(crate) const LOTS: [usize; 2] = [1, 16];
 
-/// Microseconds that a transaction with one record takes, of many at once.
+/// Microseconds that a record takes, of many that are written at once.
 pub(crate) struct Append {
-    /// When the record is only a row.
+    /// When it is only a row.
     pub(crate) plain_us: f64,
     /// With its place in a chain, leaf, MAC, and the sequencer at work beside it.
     pub(crate) tree_us: f64,
 }
 
-/// Times transactions that write one audit record, on a database of its own.
-pub(crate) async fn append(folder: &Path, database: Option<&str>) -> anyhow::Result<Append> {
+/// Times transactions that write audit records and nothing else, on a database of its own: one result for each of [`LOTS`].
+pub(crate) async fn append(folder: &Path, database: Option<&str>) -> anyhow::Result<Vec<Append>> {
     std::fs::create_dir_all(folder)?;
     let url = match database {
         None => format!("sqlite:{}", folder.join("audit.db").display()),
@@ -38,21 +44,25 @@ pub(crate) async fn append(folder: &Path, database: Option<&str>) -> anyhow::Res
         tokio::spawn(async move { app.run_background(shutdown).await })
     };
     prepare_plain(&app).await?;
-    // Once for warmth, then alternately, so that what else the machine does falls on both.
-    timed(&app, plain, TRANSACTIONS / 4).await?;
-    timed(&app, tree, TRANSACTIONS / 4).await?;
-    let (mut plain_us, mut tree_us) = (Vec::new(), Vec::new());
-    for _ in 0..5 {
-        plain_us.push(timed(&app, plain, TRANSACTIONS).await?);
-        tree_us.push(timed(&app, tree, TRANSACTIONS).await?);
+    let mut results = Vec::new();
+    for lot in LOTS {
+        // Once for warmth, then alternately, so that what else the machine does falls on both.
+        timed(&app, plain, lot).await?;
+        timed(&app, tree, lot).await?;
+        let (mut plain_us, mut tree_us) = (Vec::new(), Vec::new());
+        for _ in 0..5 {
+            plain_us.push(timed(&app, plain, lot).await?);
+            tree_us.push(timed(&app, tree, lot).await?);
+        }
+        results.push(Append {
+            plain_us: median(plain_us),
+            tree_us: median(tree_us),
+        });
     }
     end.send(true)?;
     background.await?;
     app.close().await;
-    Ok(Append {
-        plain_us: median(plain_us),
-        tree_us: median(tree_us),
-    })
+    Ok(results)
 }
 
 /// A database of its own on the same server.
@@ -78,18 +88,21 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// Microseconds for each of [`RECORDS`] records, `lot` in a transaction.
 async fn timed<F: Future<Output = anyhow::Result<()>> + Send + 'static>(
     app: &Arc<App>,
-    write: fn(Arc<App>) -> F,
-    count: usize,
+    write: fn(Arc<App>, usize) -> F,
+    lot: usize,
 ) -> anyhow::Result<f64> {
     let began = Instant::now();
+    let left = Arc::new(AtomicUsize::new(RECORDS / lot));
     let tasks: Vec<_> = (0..WRITERS)
         .map(|_| {
-            let app = Arc::clone(app);
+            let (app, left) = (Arc::clone(app), Arc::clone(&left));
+            let one_less = |left: usize| left.checked_sub(1);
             tokio::spawn(async move {
-                for _ in 0..count / WRITERS {
-                    write(Arc::clone(&app)).await?;
+                while left.fetch_update(Relaxed, Relaxed, one_less).is_ok() {
+                    write(Arc::clone(&app), lot).await?;
                 }
                 Ok::<_, anyhow::Error>(())
             })
@@ -100,7 +113,7 @@ async fn timed<F: Future<Output = anyhow::Result<()>> + Send + 'static>(
     }
     // What was written is in the tree, or it would be paid for after the clock stops. Beside plain rows there is nothing to do.
     app::audit::checkpoint(app).await?;
-    Ok(began.elapsed().as_secs_f64() * 1e6 / (count / WRITERS * WRITERS) as f64)
+    Ok(began.elapsed().as_secs_f64() * 1e6 / (RECORDS / lot * lot) as f64)
 }
 
 async fn prepare_plain(app: &Arc<App>) -> anyhow::Result<()> {
@@ -129,30 +142,36 @@ async fn prepare_plain(app: &Arc<App>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same columns as the record that [`tree`] writes, as a row and nothing else.
-async fn plain(app: Arc<App>) -> anyhow::Result<()> {
+/// The same columns as the records that [`tree`] writes, as rows and nothing else.
+async fn plain(app: Arc<App>, lot: usize) -> anyhow::Result<()> {
     let backend = app.db().dialect().backend();
     app.db()
         .write("bench.plain", move |tx| {
             Box::pin(async move {
-                let statement = Statement::from_sql_and_values(
-                    backend,
-                    "INSERT INTO plain_records (at, actor, address, operation, category, level, name, message, before, after,
-                     correlation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-                    [
+                let (mut rows, mut values) = (Vec::new(), Vec::<sea_orm::Value>::new());
+                for _ in 0..lot {
+                    let places = (1..=11).map(|place| format!("${}", values.len() + place));
+                    rows.push(format!("({})", places.collect::<Vec<_>>().join(", ")));
+                    values.extend([
                         1_795_262_400_000_i64.into(),
                         "system: bench".into(),
                         None::<String>.into(),
                         7_i32.into(),
                         2_110_i32.into(),
                         0_i32.into(),
-                        "backup".into(),
-                        "A backup of the database was made.".into(),
+                        NAME.into(),
+                        "written by a benchmark".into(),
                         None::<String>.into(),
                         None::<String>.into(),
                         "7a9a4a1e-3a5e-4c59-a6a5-1f6b0c1d2e3f".into(),
-                    ],
+                    ]);
+                }
+                let sql = format!(
+                    "INSERT INTO plain_records (at, actor, address, operation, category, level, name, message, before, after,
+                     correlation_id) VALUES {}",
+                    rows.join(", ")
                 );
+                let statement = Statement::from_sql_and_values(backend, sql, values);
                 tx.execute_raw(statement).await?;
                 Ok::<_, db::Error>(())
             })
@@ -161,9 +180,10 @@ async fn plain(app: Arc<App>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A transaction of the product that writes one record and nothing else.
-async fn tree(app: Arc<App>) -> anyhow::Result<()> {
-    app::sealing::record_backup(&Cx::system(app, "bench")).await?;
+/// The product's own way.
+async fn tree(app: Arc<App>, lot: usize) -> anyhow::Result<()> {
+    let cx = Cx::system(app, "bench");
+    app::audit::append(&cx, vec![NAME.into(); lot]).await?;
     Ok(())
 }
 
