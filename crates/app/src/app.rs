@@ -162,6 +162,7 @@ impl App {
         let rates = RateLimits::new(&options.rates);
         let bodies = web::BodyBudget::new(options.bodies_in_memory);
         let app = Arc::new(Self {
+            enrollments: enrollment::Recorder::new(db.dialect()),
             db,
             keyring: RwLock::new(Arc::new(keyring)),
             clock: options.clock.clone(),
@@ -179,7 +180,6 @@ impl App {
             counting: collections::Counting::default(),
             egress,
             audit: audit::Log::default(),
-            enrollments: enrollment::Recorder::default(),
             templates: templates::Names::default(),
             owner_policies: application_settings::OwnerPolicies::default(),
             rates,

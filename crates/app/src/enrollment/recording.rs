@@ -21,7 +21,8 @@ use crate::error::{Error, Kind};
 
 /// Enrollments written together at most.
 const LOT_MAX: usize = 64;
-/// Lots under way at a time: while one waits for the disk, the next is made.
+/// Lots under way at a time on PostgreSQL: while one waits for the disk, the next is made. SQLite has one writer, and a lot that
+/// waits for it takes nobody in any more.
 const LOTS_AT_ONCE: usize = 2;
 /// Enrollments that wait at most; more are asked to come later.
 const WAITING_MAX: usize = 1_024;
@@ -49,13 +50,14 @@ pub(crate) struct Numbers {
 /// The enrollments that wait to be written.
 pub(crate) struct Recorder(Arc<db::Gather<Signed, Result<Numbers, Error>>>);
 
-impl Default for Recorder {
-    fn default() -> Self {
-        Self(Arc::new(db::Gather::new(
-            LOT_MAX,
-            LOTS_AT_ONCE,
-            WAITING_MAX,
-        )))
+impl Recorder {
+    /// Nobody waits yet.
+    pub(crate) fn new(dialect: db::Dialect) -> Self {
+        let at_once = match dialect {
+            db::Dialect::Sqlite => 1,
+            db::Dialect::Postgres => LOTS_AT_ONCE,
+        };
+        Self(Arc::new(db::Gather::new(LOT_MAX, at_once, WAITING_MAX)))
     }
 }
 
