@@ -156,8 +156,8 @@ fn compare(known: &[KnownInventoryItem], entries: &[InventoryEntry]) -> Vec<Inve
 
 fn is_same(known: &KnownInventoryItem, entry: &InventoryEntry) -> bool {
     let thumbprints = entry.certificates.iter().map(|der| {
-        Certificate::from_der(der)
-            .map(|certificate| certificate.thumbprint())
+        Certificate::read(der)
+            .map(|reading| reading.certificate.thumbprint())
             .unwrap_or_default()
     });
     known.private_key_entry == entry.private_key

@@ -197,8 +197,9 @@ fn entry(job: &ManagementJob) -> std::result::Result<Entry, String> {
             chain.push(der.to_vec());
         }
     }
-    let found = Certificate::from_der(&certificate)
+    let found = Certificate::read(&certificate)
         .map_err(|error| format!("EntryContents: {error}"))?
+        .certificate
         .thumbprint();
     let expected = extra
         .expected_thumbprint

@@ -30,7 +30,8 @@ pub struct Certificate {
 /// # Errors
 /// Those of reading it, and of the database.
 pub async fn record(cx: &Cx, given: Certificate) -> Result<i64, Error> {
-    let certificate = pki::Certificate::from_der(&given.der).map_err(Error::internal)?;
+    let reading = pki::Certificate::read(&given.der).map_err(Error::internal)?;
+    let certificate = reading.certificate;
     let key = given
         .private_key
         .as_deref()

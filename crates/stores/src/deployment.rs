@@ -199,8 +199,8 @@ fn probe(
         let served = host
             .served_certificate(address, name, attempt)
             .and_then(|der| {
-                pki::Certificate::from_der(&der)
-                    .map(|certificate| certificate.thumbprint())
+                pki::Certificate::read(&der)
+                    .map(|reading| reading.certificate.thumbprint())
                     .map_err(|error| format!("{address} serves an unreadable certificate: {error}"))
             });
         progress.served = served.as_ref().ok().cloned();

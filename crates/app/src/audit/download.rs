@@ -12,6 +12,7 @@ use super::list::FIELDS;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::Permission;
+use crate::web::csv::quoted;
 use crate::web::list::page;
 use crate::web::{Date, Json, Paging, Query};
 
@@ -104,21 +105,12 @@ fn escaped(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-/// A field of RFC 4180. What a spreadsheet would take for a formula gets an apostrophe in front: names come from outside.
-fn quoted(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let guard = if formula { "'" } else { "" };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_quoted_and_are_no_formulas() {
-        assert_eq!(quoted("a \"b\", c\n"), "\"a \"\"b\"\", c\n\"");
-        assert_eq!(quoted("=1+1"), "\"'=1+1\"");
+    fn details_are_text() {
         assert_eq!(escaped("<a&b>"), "&lt;a&amp;b&gt;");
     }
 }

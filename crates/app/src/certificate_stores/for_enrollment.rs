@@ -46,6 +46,23 @@ impl From<&EnrollmentTarget> for Target {
     }
 }
 
+/// The types of stores that a certificate is to go to, once the caller may schedule jobs for each. Unknown stores have none.
+///
+/// # Errors
+/// 403 without the permission to schedule each of them, naming the stores; 400 for too many. `place` names the member.
+pub(crate) async fn types_for(
+    cx: &Cx,
+    place: &str,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, i64>, Error> {
+    cx.authorize_somewhere(Permission::StoresSchedule)?;
+    targets::count(place, ids.len())?;
+    let known = targets::Known::load(cx.db().read(), ids.iter().copied()).await?;
+    known.authorize(cx, Permission::StoresSchedule, Through::System)?;
+    let type_of = |id: &Uuid| Some((*id, known.store(*id).ok()?.0.store_type_id));
+    Ok(ids.iter().filter_map(type_of).collect())
+}
+
 /// Refuses targets that could not be given a certificate, before it is issued. `has_private_key` says whether its key will be
 /// stored.
 ///

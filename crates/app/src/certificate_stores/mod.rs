@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 pub(crate) use assign::{assign, guids};
 pub(crate) use for_enrollment::{
-    EnrollmentTarget, add_for_enrollment, check_for_enrollment, places_of, unschedulable,
+    EnrollmentTarget, add_for_enrollment, check_for_enrollment, places_of, types_for, unschedulable,
 };
 pub(crate) use inventory::{InventoryUpdate, last_inventory, record_inventory};
 pub(crate) use list::RoleCheck;

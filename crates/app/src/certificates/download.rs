@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use db::tables::certificates;
+use pki::ChainOrder;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -60,7 +61,7 @@ pub(crate) struct DownloadOutput {
     reason = "declares the header; it is read from the request's headers"
 )]
 pub(crate) struct FormatHeader {
-    /// `DER`, `PEM` or `P7B`.
+    /// The form of the file.
     #[serde(rename = "x-certificateformat")]
     #[param(rename = "x-certificateformat")]
     format: String,
@@ -78,25 +79,11 @@ impl Format {
     /// # Errors
     /// 400 with the documented codes: the header is missing, or names another format.
     fn of(headers: &HeaderMap) -> Result<Self, Error> {
-        let text = headers
-            .get("x-certificateformat")
-            .map(|value| value.to_str().unwrap_or("?").trim())
-            .unwrap_or_default();
-        match text.to_ascii_uppercase().as_str() {
-            "" => Err(Error::new(
-                Kind::MissingHeader,
-                "The header x-certificateformat is missing: DER, PEM or P7B.",
-            )),
+        match format_of(headers, "DER, PEM or P7B")?.as_str() {
             "DER" => Ok(Self::Der),
             "PEM" => Ok(Self::Pem),
             "P7B" => Ok(Self::P7b),
-            other => {
-                let shown: String = other.chars().take(20).collect();
-                Err(Error::new(
-                    Kind::BadFormat,
-                    format!("x-certificateformat: {shown:?} is none of DER, PEM and P7B."),
-                ))
-            }
+            other => Err(not_offered(other, "DER, PEM and P7B")),
         }
     }
 
@@ -107,6 +94,33 @@ impl Format {
             Self::P7b => "p7b",
         }
     }
+}
+
+/// The header's text, in capitals.
+///
+/// # Errors
+/// 400 with the documented code when it is missing.
+pub(super) fn format_of(headers: &HeaderMap, offered: &str) -> Result<String, Error> {
+    let text = headers
+        .get("x-certificateformat")
+        .map(|value| value.to_str().unwrap_or("?").trim())
+        .unwrap_or_default();
+    if text.is_empty() {
+        return Err(Error::new(
+            Kind::MissingHeader,
+            format!("The header x-certificateformat is missing: {offered}."),
+        ));
+    }
+    Ok(text.to_ascii_uppercase())
+}
+
+/// The refusal of a form that is not offered, with the documented code.
+pub(super) fn not_offered(format: &str, offered: &str) -> Error {
+    let shown: String = format.chars().take(20).collect();
+    Error::new(
+        Kind::BadFormat,
+        format!("x-certificateformat: {shown:?} is none of {offered}."),
+    )
 }
 
 /// A file, its name, and the answer that carries them.
@@ -139,42 +153,35 @@ pub(super) async fn download(
     cx.authorize_somewhere(Permission::CertificatesRead)?;
     let format = Format::of(headers)?;
     let with_chain = request.include_chain == Some(true);
-    let root_first = root_first(request.chain_order.as_deref())?;
+    let order = chain_order(request.chain_order.as_deref())?;
     if with_chain && format == Format::Der {
         return Err(Error::bad_request(
             "IncludeChain: DER holds one certificate; ask for PEM or P7B.",
         ));
     }
-    let extension = extension(request.file_extension.as_deref(), format)?;
-    let id = super::authorize_named(cx, identify(cx, &request).await, through).await?;
-    let found = stored::load(cx.db().read(), id).await?;
-    let (row, leaf) = found.ok_or_else(|| Error::not_found("certificate", id))?;
-    let mut certificates = if with_chain {
-        stored::chain(cx.db().read(), &leaf).await?
+    let extension = extension(request.file_extension.as_deref(), format.extension())?;
+    let which = Which {
+        id: request.cert_id,
+        serial_number: request.serial_number,
+        issuer: request.issuer_dn,
+        thumbprint: request.thumbprint,
+    };
+    let (row, leaf) = which
+        .load(cx, Permission::CertificatesRead, through)
+        .await?;
+    let certificates = if with_chain {
+        order.arrange(&stored::chain(cx.db().read(), &leaf).await?)
     } else {
         vec![leaf]
     };
-    if root_first {
-        certificates.reverse();
-    }
     let content = write(
         format,
         &certificates,
         request.include_subject_header == Some(true),
     )?;
-    let title = row
-        .common_name
-        .filter(|name| !name.trim().is_empty())
-        .unwrap_or_else(|| row.thumbprint.clone());
-    let name = format!("{}.{extension}", file_name(&title));
-    let (writer, shown) = (
-        cx.clone(),
-        if row.subject.is_empty() {
-            row.thumbprint
-        } else {
-            row.subject
-        },
-    );
+    let name = format!("{}.{extension}", file_name(&title(&row)));
+    let id = row.id;
+    let (writer, shown) = (cx.clone(), shown(row));
     let chain = if with_chain { " with its chain" } else { "" };
     let message = format!("Certificate {id} was downloaded{chain} as {format:?}.");
     cx.db()
@@ -190,25 +197,36 @@ pub(super) async fn download(
     Ok(Download { name, content })
 }
 
-fn root_first(order: Option<&str>) -> Result<bool, Error> {
-    match order
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
-        .as_str()
-    {
-        "" | "endentityfirst" => Ok(false),
-        "rootfirst" => Ok(true),
-        _ => Err(Error::bad_request(
-            "ChainOrder: has to be EndEntityFirst or RootFirst.",
-        )),
+/// What people know a certificate by: its common name, or its thumbprint.
+pub(super) fn title(row: &certificates::Model) -> String {
+    row.common_name
+        .clone()
+        .filter(|name| !name.trim().is_empty())
+        .unwrap_or_else(|| row.thumbprint.clone())
+}
+
+/// What the audit log knows a certificate by: its subject, or its thumbprint.
+pub(super) fn shown(row: certificates::Model) -> String {
+    if row.subject.is_empty() {
+        row.thumbprint
+    } else {
+        row.subject
     }
 }
 
-fn extension(given: Option<&str>, format: Format) -> Result<String, Error> {
+pub(super) fn chain_order(given: Option<&str>) -> Result<ChainOrder, Error> {
+    match given.unwrap_or_default().trim() {
+        "" => Ok(ChainOrder::default()),
+        text => ChainOrder::parse(text).ok_or_else(|| {
+            Error::bad_request("ChainOrder: has to be EndEntityFirst or RootFirst.")
+        }),
+    }
+}
+
+pub(super) fn extension(given: Option<&str>, usual: &str) -> Result<String, Error> {
     let given = given.unwrap_or_default().trim().trim_start_matches('.');
     if given.is_empty() {
-        return Ok(format.extension().into());
+        return Ok(usual.into());
     }
     if given.len() > 10 || !given.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(Error::bad_request(
@@ -218,57 +236,82 @@ fn extension(given: Option<&str>, format: Format) -> Result<String, Error> {
     Ok(given.into())
 }
 
-/// The one certificate that every given member fits.
-async fn identify(cx: &Cx, request: &DownloadRequest) -> Result<i64, Error> {
-    let text = |text: &Option<String>| {
-        text.as_deref()
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-    };
-    let id = request.cert_id.filter(|id| *id != 0);
-    let (serial, issuer, thumbprint) = (
-        text(&request.serial_number),
-        text(&request.issuer_dn),
-        text(&request.thumbprint),
-    );
-    if id.is_none() && thumbprint.is_none() && (serial.is_none() || issuer.is_none()) {
-        return Err(Error::bad_request(
-            "One of CertID, Thumbprint, or SerialNumber together with IssuerDN is needed.",
-        ));
+/// Which certificate a request means. Members of zero or without text count as not given.
+#[derive(Debug, Default)]
+pub(super) struct Which {
+    pub(super) id: Option<i64>,
+    pub(super) serial_number: Option<String>,
+    pub(super) issuer: Option<String>,
+    pub(super) thumbprint: Option<String>,
+}
+
+impl Which {
+    /// The certificate, if the caller holds `permission` on it.
+    ///
+    /// # Errors
+    /// 403 without the permission; 404 when there is no such certificate; 400 when none is named.
+    pub(super) async fn load(
+        self,
+        cx: &Cx,
+        permission: Permission,
+        through: Through,
+    ) -> Result<(certificates::Model, pki::Certificate), Error> {
+        let id = super::authorize_named(cx, permission, self.identify(cx).await, through).await?;
+        let found = stored::load(cx.db().read(), id).await?;
+        found.ok_or_else(|| Error::not_found("certificate", id))
     }
-    let mut found = certificates::Entity::find();
-    if let Some(id) = id {
-        found = found.filter(certificates::Column::Id.eq(id));
+
+    /// The one certificate that every given member fits.
+    async fn identify(self, cx: &Cx) -> Result<i64, Error> {
+        let text = |text: Option<String>| {
+            text.map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty())
+        };
+        let id = self.id.filter(|id| *id != 0);
+        let (serial, issuer, thumbprint) = (
+            text(self.serial_number),
+            text(self.issuer),
+            text(self.thumbprint),
+        );
+        if id.is_none() && thumbprint.is_none() && (serial.is_none() || issuer.is_none()) {
+            return Err(Error::bad_request(
+                "One of CertID, Thumbprint, or SerialNumber together with IssuerDN is needed.",
+            ));
+        }
+        let mut found = certificates::Entity::find();
+        if let Some(id) = id {
+            found = found.filter(certificates::Column::Id.eq(id));
+        }
+        if let Some(thumbprint) = &thumbprint {
+            found = found.filter(certificates::Column::Thumbprint.eq(hexadecimal(thumbprint)));
+        }
+        if let Some(serial) = &serial {
+            found = found.filter(certificates::Column::SerialNumber.eq(hexadecimal(serial)));
+        }
+        if let Some(issuer) = &issuer {
+            // Blanks after commas and the like are not part of a name.
+            let canonical =
+                pki::DistinguishedName::parse(issuer).map(|name| db::fold(&name.to_string()));
+            let forms = [Some(db::fold(issuer)), canonical.ok()];
+            found =
+                found.filter(certificates::Column::IssuerFold.is_in(forms.into_iter().flatten()));
+        }
+        let row = found
+            .order_by_desc(certificates::Column::Id)
+            .one(cx.db().read())
+            .await?;
+        row.map(|row| row.id)
+            .ok_or_else(|| match (id, thumbprint, serial) {
+                (Some(id), ..) => Error::not_found("certificate", id),
+                (_, Some(thumbprint), _) => {
+                    Error::not_found("certificate with the thumbprint", thumbprint)
+                }
+                (.., serial) => Error::not_found(
+                    "certificate of that issuer with the serial number",
+                    serial.unwrap_or_default(),
+                ),
+            })
     }
-    if let Some(thumbprint) = &thumbprint {
-        found = found.filter(certificates::Column::Thumbprint.eq(hexadecimal(thumbprint)));
-    }
-    if let Some(serial) = &serial {
-        found = found.filter(certificates::Column::SerialNumber.eq(hexadecimal(serial)));
-    }
-    if let Some(issuer) = &issuer {
-        // Blanks after commas and the like are not part of a name.
-        let canonical =
-            pki::DistinguishedName::parse(issuer).map(|name| db::fold(&name.to_string()));
-        let forms = [Some(db::fold(issuer)), canonical.ok()];
-        found = found.filter(certificates::Column::IssuerFold.is_in(forms.into_iter().flatten()));
-    }
-    let row = found
-        .order_by_desc(certificates::Column::Id)
-        .one(cx.db().read())
-        .await?;
-    row.map(|row| row.id)
-        .ok_or_else(|| match (id, thumbprint, serial) {
-            (Some(id), ..) => Error::not_found("certificate", id),
-            (_, Some(thumbprint), _) => {
-                Error::not_found("certificate with the thumbprint", thumbprint)
-            }
-            (.., serial) => Error::not_found(
-                "certificate of that issuer with the serial number",
-                serial.unwrap_or_default(),
-            ),
-        })
 }
 
 /// Hexadecimal as it is stored: people paste it with blanks and colons.
@@ -290,26 +333,27 @@ fn write(
             .map(|certificate| certificate.der().to_vec())
             .unwrap_or_default()),
         Format::P7b => pki::pkcs7::certificates_to_pkcs7_der(certificates).map_err(Error::internal),
-        Format::Pem => {
-            let mut text = String::new();
-            for certificate in certificates {
-                if subject_header {
-                    text.push('#');
-                    text.push_str(certificate.subject());
-                    text.push('\n');
-                }
-                text.push_str(&pki::pem::encode("CERTIFICATE", certificate.der()));
-                if !text.ends_with('\n') {
-                    text.push('\n');
-                }
-            }
-            Ok(text.into_bytes())
-        }
+        Format::Pem => Ok(pem(certificates, subject_header).into_bytes()),
     }
 }
 
+/// The certificates as PEM, each after a comment with its subject where asked for.
+pub(super) fn pem(certificates: &[pki::Certificate], subject_header: bool) -> String {
+    let mut text = String::new();
+    for certificate in certificates {
+        if subject_header {
+            text.push('#');
+            // A line break in a subject would end the comment.
+            text.push_str(&certificate.subject().replace(['\n', '\r'], " "));
+            text.push('\n');
+        }
+        text.push_str(&pki::pem::encode("CERTIFICATE", certificate.der()));
+    }
+    text
+}
+
 /// A file name that every system takes.
-fn file_name(title: &str) -> String {
+pub(super) fn file_name(title: &str) -> String {
     let safe =
         |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_');
     let name: String = title

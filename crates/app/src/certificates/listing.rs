@@ -81,19 +81,7 @@ pub(super) async fn list(
         shown.include_revoked.unwrap_or(false),
         shown.include_expired.unwrap_or(false),
     );
-    let mut wanted = list::condition(cx, query.as_ref(), &FIELDS)?;
-    if let Through::Collection(id) = through {
-        let inside = crate::collections::condition(cx.db().read(), cx, id).await?;
-        wanted = Condition::all().add(wanted).add(inside);
-    }
-    if !revoked {
-        wanted = Condition::all()
-            .add(wanted)
-            .add(certificates::Column::State.ne(STATE_REVOKED));
-    }
-    if !expired {
-        wanted = Condition::all().add(wanted).add(not_expired(cx.now()));
-    }
+    let wanted = wanted(cx, query.as_ref(), through, shown).await?;
     let ids = certificates::Entity::find()
         .select_only()
         .column(certificates::Column::Id)
@@ -130,6 +118,29 @@ pub(super) async fn list(
         items: outputs(cx, rows, details).await?,
         total,
     })
+}
+
+/// The certificates that a query means, of those that are shown.
+pub(super) async fn wanted(
+    cx: &Cx,
+    query: Option<&search::Expression>,
+    through: Through,
+    shown: &Shown,
+) -> Result<Condition, Error> {
+    let mut wanted = list::condition(cx, query, &FIELDS)?;
+    if let Through::Collection(id) = through {
+        let inside = crate::collections::condition(cx.db().read(), cx, id).await?;
+        wanted = Condition::all().add(wanted).add(inside);
+    }
+    if shown.include_revoked != Some(true) {
+        wanted = Condition::all()
+            .add(wanted)
+            .add(certificates::Column::State.ne(STATE_REVOKED));
+    }
+    if shown.include_expired != Some(true) {
+        wanted = Condition::all().add(wanted).add(not_expired(cx.now()));
+    }
+    Ok(wanted)
 }
 
 /// What every list asks and most certificates are. Written so that no database takes an index for it: the other conditions
@@ -335,7 +346,7 @@ fn output(
         .contents
         .remove(&row.id)
         .ok_or_else(|| Error::internal("a certificate has no content"))?;
-    let certificate = pki::Certificate::from_der(&content).map_err(Error::internal)?;
+    let certificate = super::stored::read(&content)?;
     let places = with.locations.remove(&row.id).unwrap_or_default();
     let mut locations_count: Vec<LocationCount> = Vec::new();
     for (name, _) in &places {

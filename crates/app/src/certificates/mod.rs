@@ -1,17 +1,23 @@
 //! `/Certificates`: the inventory.
 
+mod analyze;
 mod counts;
+mod csv;
 mod download;
 mod fields;
+mod file;
 mod history;
+mod import;
 mod listing;
 mod owner;
 mod pages;
 mod record;
+mod recover;
 mod security_views;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod validate;
 mod wire;
 
 use axum::http::HeaderMap;
@@ -49,18 +55,18 @@ pub(crate) fn asks_of_stores(query: &str) -> Result<bool, Error> {
     Ok(query.as_ref().is_some_and(fields::asks_of_stores))
 }
 
-/// Refuses callers who may not read the certificate that a request names, in whichever way. Who may read some only is told the same
-/// of those that he may not read and of those that do not exist.
+/// Refuses callers without `permission` on the certificate that a request names, in whichever way. Who has it on some only is told the
+/// same of the others and of those that do not exist.
 ///
 /// # Errors
 /// What was wrong with naming it; 403 in the words that clients look for.
 pub(crate) async fn authorize_named(
     cx: &Cx,
+    permission: Permission,
     named: Result<i64, Error>,
     through: Through,
 ) -> Result<i64, Error> {
-    const NEEDED: Permission = Permission::CertificatesRead;
-    if cx.may(NEEDED) {
+    if cx.may(permission) {
         return named;
     }
     let id = match named {
@@ -68,10 +74,14 @@ pub(crate) async fn authorize_named(
         Err(error) if error.kind() == Kind::NotFound => 0,
         named => named?,
     };
-    match (cx.authorize_certificate(NEEDED, id, through).await, through) {
+    match (
+        cx.authorize_certificate(permission, id, through).await,
+        through,
+    ) {
         (Ok(()), _) => Ok(id),
         (Err(error), Through::Collection(place))
-            if error.kind() == Kind::Forbidden && cx.may_on(NEEDED, Target::Collection(place)) =>
+            if error.kind() == Kind::Forbidden
+                && cx.may_on(permission, Target::Collection(place)) =>
         {
             Err(Error::forbidden(format!(
                 "The certificate is not in certificate collection {place}."
@@ -88,9 +98,14 @@ pub(crate) use stored::{add_history, chain, load, private_key};
 pub(crate) fn routes() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(list))
+        .routes(routes!(csv::export))
         .routes(routes!(one))
         .routes(routes!(history_of))
         .routes(routes!(download_file))
+        .routes(routes!(recover::recover))
+        .routes(routes!(import::import))
+        .routes(routes!(analyze::analyze))
+        .routes(routes!(validate::validate))
         .routes(routes!(change_owner))
         .routes(routes!(security_of))
         .routes(routes!(identity_audit))

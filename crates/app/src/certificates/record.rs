@@ -119,7 +119,6 @@ pub(crate) async fn record_seen(
             .await?;
         ids.extend(known.into_iter().map(|(id, digest)| (digest, id)));
     }
-    // In one order for everybody, so that two inventories never wait for each other in a circle.
     let mut unknown: Vec<(&Vec<u8>, &pki::Certificate)> = digests
         .iter()
         .zip(certificates)
@@ -127,31 +126,54 @@ pub(crate) async fn record_seen(
         .collect();
     unknown.sort_by_key(|(digest, _)| *digest);
     unknown.dedup_by_key(|(digest, _)| *digest);
-    let owner_role_id = match unknown.is_empty() {
-        true => None,
-        false => OwnerPolicy::load(tx).await?.default_owner(tx).await?,
-    };
-    let mut counted = Vec::new();
-    for (digest, certificate) in unknown {
-        let origin = Origin {
+    if !unknown.is_empty() {
+        let owner_role_id = OwnerPolicy::load(tx).await?.default_owner(tx).await?;
+        let origin = || Origin {
             owner_role_id,
             history: Some(("Imported", "Found in a certificate store.".into())),
             ..Origin::default()
         };
-        let (id, is_new) = write(tx, cx, certificate, &origin).await?;
-        if is_new {
-            counted.push(storable(certificate.not_after()));
-        }
-        ids.insert(digest.clone(), id);
-    }
-    if !counted.is_empty() {
-        counts::add_all(tx, counts::Kind::NotRevoked, counted.into_iter()).await?;
+        let all: Vec<_> = unknown.iter().map(|(_, one)| (*one, origin())).collect();
+        let new = record_together(tx, cx, &all).await?;
+        let new: Vec<_> = unknown
+            .into_iter()
+            .map(|(digest, _)| digest.clone())
+            .zip(new)
+            .collect();
+        ids.extend(new);
     }
     digests
         .iter()
         .map(|digest| ids.get(digest).copied())
         .collect::<Option<Vec<i64>>>()
         .ok_or_else(|| Error::internal("a certificate was recorded without an id"))
+}
+
+/// Records several certificates as [`record`] does each. Answers their ids in the order given.
+///
+/// # Errors
+/// Those of [`record`].
+pub(super) async fn record_together(
+    tx: &db::Tx,
+    cx: &Cx,
+    all: &[(&pki::Certificate, Origin<'_>)],
+) -> Result<Vec<i64>, Error> {
+    // In one order for everybody, so that two that bring the same certificates never wait for each other in a circle.
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by_cached_key(|index| all[*index].0.sha256());
+    let (mut ids, mut counted) = (vec![0; all.len()], Vec::new());
+    for index in order {
+        let (certificate, origin) = &all[index];
+        let (id, is_new) = write(tx, cx, certificate, origin).await?;
+        if is_new {
+            counted.push(storable(certificate.not_after()));
+        }
+        ids[index] = id;
+    }
+    if !counted.is_empty() {
+        counts::add_all(tx, counts::Kind::NotRevoked, counted.into_iter()).await?;
+    }
+    Ok(ids)
 }
 
 /// A certificate that cannot be known yet, since it has just been issued.
@@ -396,7 +418,7 @@ async fn write_metadata(tx: &db::Tx, id: i64, metadata: &[(String, String)]) -> 
 }
 
 /// A certificate may say any year; the ends of what calendars hold are as good as what lies beyond.
-fn storable(at: i64) -> i64 {
+pub(super) fn storable(at: i64) -> i64 {
     at.clamp(-62_135_596_800_000, 253_402_300_799_000)
 }
 

@@ -1,13 +1,17 @@
 //! Out of the inventory: certificates, chains and keys for the rest of the product, and their history.
 
 use db::tables::{certificate_contents, certificate_history, certificate_keys, certificates};
-use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use crate::cx::Cx;
 use crate::error::Error;
 
 /// Certificates in a chain at most; longer ones are somebody's mistake.
 const CHAIN_MAX: usize = 16;
+/// Certificates of one name that are looked at.
+const SAME_NAME_MAX: u64 = 64;
 
 /// What a sealed key is bound to.
 pub(super) fn key_purpose(certificate_id: i64) -> String {
@@ -29,8 +33,7 @@ pub(crate) async fn load(
         .one(connection)
         .await?
         .ok_or_else(|| Error::internal("a certificate has no content"))?;
-    let certificate = pki::Certificate::from_der(&content.der).map_err(Error::internal)?;
-    Ok(Some((row, certificate)))
+    Ok(Some((row, read(&content.der)?)))
 }
 
 /// The stored private key of a certificate, opened; `None` when none is stored.
@@ -62,6 +65,19 @@ pub(crate) async fn chain(
     connection: &impl ConnectionTrait,
     leaf: &pki::Certificate,
 ) -> Result<Vec<pki::Certificate>, Error> {
+    let pool = issuers(connection, leaf).await?;
+    Ok(pki::build_chain(leaf, &pool))
+}
+
+/// The certificates of authorities in the inventory that are called as the issuer of a certificate, those that are called as
+/// the issuers of these, and so on; bounded.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn issuers(
+    connection: &impl ConnectionTrait,
+    leaf: &pki::Certificate,
+) -> Result<Vec<pki::Certificate>, Error> {
     let mut pool: Vec<pki::Certificate> = Vec::new();
     let mut wanted = vec![db::fold(leaf.issuer())];
     let mut asked = Vec::new();
@@ -70,27 +86,37 @@ pub(crate) async fn chain(
         if asked.contains(&name) {
             continue;
         }
-        let ids = certificates::Entity::find()
+        let ids: Vec<i64> = certificates::Entity::find()
+            .select_only()
+            .column(certificates::Column::Id)
             .filter(certificates::Column::SubjectFold.eq(&name))
             .filter(certificates::Column::IsAuthority.eq(true))
             .order_by_desc(certificates::Column::NotAfter)
+            .limit(SAME_NAME_MAX)
+            .into_tuple()
             .all(connection)
-            .await?
-            .into_iter()
-            .map(|row| row.id)
-            .take(64);
+            .await?;
         let contents = certificate_contents::Entity::find()
             .filter(certificate_contents::Column::CertificateId.is_in(ids))
             .all(connection)
             .await?;
         for content in contents {
-            let issuer = pki::Certificate::from_der(&content.der).map_err(Error::internal)?;
+            let issuer = read(&content.der)?;
             wanted.push(db::fold(issuer.issuer()));
             pool.push(issuer);
         }
         asked.push(name);
     }
-    Ok(pki::build_chain(leaf, &pool))
+    Ok(pool)
+}
+
+/// A stored certificate. It may be as odd as those found in the field are.
+///
+/// # Errors
+/// A fault when it is none at all.
+pub(super) fn read(der: &[u8]) -> Result<pki::Certificate, Error> {
+    let reading = pki::Certificate::read(der).map_err(Error::internal)?;
+    Ok(reading.certificate)
 }
 
 /// Writes a line into the history of a certificate, in the caller's name.

@@ -6,7 +6,6 @@ use base64::engine::general_purpose::STANDARD;
 use pki::pkcs12::{self, Encryption};
 use pki::{Certificate, PrivateKey};
 
-use super::encrypted_key::to_encrypted_pem;
 use super::issue::Issued;
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
@@ -193,11 +192,9 @@ pub(super) fn container(format: ContainerFormat, contents: &Contents<'_>) -> Res
             if contents.root_first {
                 certificates.reverse();
             }
-            let text = format!(
-                "{}{}",
-                to_encrypted_pem(contents.key, contents.password)?,
-                certificates.concat()
-            );
+            let key = contents.key.to_encrypted_pkcs8_pem(contents.password);
+            let key = key.map_err(Error::internal)?;
+            let text = format!("{}{}", key, certificates.concat());
             Ok(STANDARD.encode(text))
         }
         ContainerFormat::Pfx => {

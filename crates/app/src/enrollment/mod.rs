@@ -4,7 +4,6 @@ mod answers;
 mod csr;
 mod decide;
 mod delivery;
-mod encrypted_key;
 mod issue;
 mod names;
 mod pfx;
@@ -19,6 +18,8 @@ use decide::decided;
 pub(crate) use decide::{deny, no_longer_waits};
 pub(crate) use issue::{Intent, approve};
 pub(crate) use names::{kind_numbered, san_texts};
+pub(crate) use pfx::checked_password;
+pub(crate) use plan::{Owner, metadata, owner as first_owner};
 pub(crate) use recording::Recorder;
 
 /// `CertState` of a request that was answered with a certificate.

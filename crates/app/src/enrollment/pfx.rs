@@ -337,22 +337,28 @@ struct Password {
 
 fn password(given: Option<String>) -> Result<Password, Error> {
     match given.filter(|text| !text.is_empty()) {
-        Some(text) => {
-            if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&text.chars().count()) {
-                return Err(Error::bad_request(format!(
-                    "Password: it has to have {PASSWORD_MIN} to {PASSWORD_MAX} characters."
-                )));
-            }
-            Ok(Password {
-                text: text.into(),
-                made: false,
-            })
-        }
+        Some(text) => Ok(Password {
+            text: checked_password(text)?,
+            made: false,
+        }),
         None => Ok(Password {
             text: make_password()?.into(),
             made: true,
         }),
     }
+}
+
+/// The password of a file with a key in it.
+///
+/// # Errors
+/// 400 for one that is too short or too long.
+pub(crate) fn checked_password(text: String) -> Result<secrets::Secret, Error> {
+    if (PASSWORD_MIN..=PASSWORD_MAX).contains(&text.chars().count()) {
+        return Ok(text.into());
+    }
+    Err(Error::bad_request(format!(
+        "Password: it has to have {PASSWORD_MIN} to {PASSWORD_MAX} characters."
+    )))
 }
 
 /// A password out of letters and digits that are hard to mistake for each other.

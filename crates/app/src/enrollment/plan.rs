@@ -117,10 +117,10 @@ pub(super) fn given(text: Option<&str>) -> Option<&str> {
 
 /// The role that owns a new certificate.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Owner {
-    pub(super) role_id: Option<i64>,
+pub(crate) struct Owner {
+    pub(crate) role_id: Option<i64>,
     /// The request names it; else it follows from the certificate that is renewed, or from the policy.
-    pub(super) named: bool,
+    pub(crate) named: bool,
 }
 
 impl Owner {
@@ -138,7 +138,7 @@ impl Owner {
 /// # Errors
 /// 400 when there is no such role, when id and name are two different ones, and for what the owner policy does not allow; 403
 /// when the caller may not make it the owner.
-pub(super) async fn owner(
+pub(crate) async fn owner(
     cx: &Cx,
     id: Option<i64>,
     name: Option<&str>,
@@ -207,7 +207,7 @@ pub(super) async fn kept_owner(cx: &Cx, current: Option<i64>) -> Result<Option<i
 ///
 /// # Errors
 /// 400 naming the field whose value is no scalar.
-pub(super) fn metadata(given: Option<Map<String, Value>>) -> Result<Vec<(String, String)>, Error> {
+pub(crate) fn metadata(given: Option<Map<String, Value>>) -> Result<Vec<(String, String)>, Error> {
     let given = given.unwrap_or_default();
     if given.len() > METADATA_MAX {
         return Err(Error::bad_request(format!(

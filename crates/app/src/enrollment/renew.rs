@@ -85,7 +85,8 @@ async fn renew_certificate(
     cx.authorize_somewhere(Permission::CertificatesRead)?;
     cx.authorize(Permission::EnrollmentPfx)?;
     let found = find(cx, request.certificate_id, request.thumbprint.as_deref()).await;
-    let id = crate::certificates::authorize_named(cx, found, through).await?;
+    let id = crate::certificates::authorize_named(cx, Permission::CertificatesRead, found, through)
+        .await?;
     let connection = cx.db().read();
     let (row, old) = crate::certificates::load(connection, id)
         .await?

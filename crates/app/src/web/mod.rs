@@ -2,6 +2,7 @@
 
 pub(crate) mod bodies;
 mod body_budget;
+pub(crate) mod csv;
 pub(crate) mod date;
 mod dispatch;
 pub(crate) mod lenient;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testkit::{Answer, Client, START, TestServer};
 use uuid::Uuid;
 
-const DAY: i64 = 86_400_000;
+pub(crate) const DAY: i64 = 86_400_000;
 
 /// An authority of the tests' own: what the server finds but has not issued.
 pub(crate) struct Maker {
@@ -17,11 +17,11 @@ pub(crate) struct Maker {
 
 /// What differs between the certificates of a test.
 pub(crate) struct Wanted {
-    subject: &'static str,
-    sans: Vec<pki::SubjectAlternativeName>,
-    key: pki::KeySpec,
-    from: i64,
-    to: i64,
+    pub(crate) subject: &'static str,
+    pub(crate) sans: Vec<pki::SubjectAlternativeName>,
+    pub(crate) key: pki::KeySpec,
+    pub(crate) from: i64,
+    pub(crate) to: i64,
 }
 
 impl Wanted {
@@ -53,6 +53,10 @@ impl Maker {
             issuer: issuer.unwrap(),
             serial: 0,
         }
+    }
+
+    pub(crate) fn root(&self) -> &pki::Certificate {
+        self.issuer.certificate()
     }
 
     pub(crate) fn make(&mut self, wanted: &Wanted) -> (pki::Certificate, pki::PrivateKey) {
@@ -186,7 +190,7 @@ async fn store_with(server: &TestServer, certificates: &[i64]) -> Uuid {
 }
 
 /// The authority that issues, by the answer of the list: its certificate has an issuer of another name.
-async fn issuing_certificate(server: &TestServer) -> Value {
+pub(crate) async fn issuing_certificate(server: &TestServer) -> Value {
     let answer = server.admin().get("/Certificates").await.expect(200);
     let found = answer
         .items()
@@ -225,7 +229,7 @@ async fn owner(server: &TestServer, id: i64) -> (Value, Value) {
     )
 }
 
-async fn history(server: &TestServer, id: i64) -> Vec<Value> {
+pub(crate) async fn history(server: &TestServer, id: i64) -> Vec<Value> {
     let path = format!("/Certificates/{id}/History");
     server.admin().get(&path).await.expect(200).items().to_vec()
 }
@@ -653,7 +657,7 @@ testkit::both_databases! {
 }
 
 /// The output of openssl, an independent reader.
-fn openssl(arguments: &[&str], input: &[u8]) -> Vec<u8> {
+pub(crate) fn openssl(arguments: &[&str], input: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
     use std::process::{Command, Stdio};
     let mut child = Command::new("openssl")

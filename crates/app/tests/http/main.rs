@@ -9,6 +9,7 @@ mod audit;
 mod audit_tampering;
 mod bearer;
 mod certificate_authority;
+mod certificate_files;
 mod certificate_security;
 mod certificate_store_containers;
 mod certificate_store_types;

@@ -155,9 +155,10 @@ fn certificate_blocks(
         return Ok(blocks);
     }
     for (index, der) in entry.chain.iter().enumerate() {
-        let issuer = Certificate::from_der(der).map_err(|error| {
+        let reading = Certificate::read(der).map_err(|error| {
             Error::Store(format!("the job's chain, certificate {index}: {error}"))
         })?;
+        let issuer = reading.certificate;
         // A root is no use to a TLS client: it trusts its own copy or none.
         if !issuer.is_self_issued() && issuer.der() != certificate.der() {
             blocks.push(pki::pem::encode("CERTIFICATE", issuer.der()));

@@ -70,8 +70,9 @@ impl StoreDriver for PemDriver {
 
     fn add(&self, store: &StoreConfig<'_>, entry: &Entry, operation: &Operation<'_>) -> Outcome {
         let plan = Opened::open(store, operation).and_then(|opened| {
-            let certificate = Certificate::from_der(&entry.certificate)
-                .map_err(|error| Error::Store(format!("the job's certificate: {error}")))?;
+            let certificate = Certificate::read(&entry.certificate)
+                .map_err(|error| Error::Store(format!("the job's certificate: {error}")))?
+                .certificate;
             if entry
                 .key
                 .as_ref()

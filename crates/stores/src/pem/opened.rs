@@ -61,8 +61,9 @@ impl Opened {
         let mut certificates: Vec<Certificate> = Vec::new();
         for index in file.document.positions(is_certificate) {
             let der = file.document.pieces[index].der();
-            match der.and_then(|der| Certificate::from_der(der).ok()) {
-                Some(found) => {
+            match der.and_then(|der| Certificate::read(der).ok()) {
+                Some(reading) => {
+                    let found = reading.certificate;
                     if !certificates.iter().any(|known| known.der() == found.der()) {
                         certificates.push(found);
                     }

@@ -58,8 +58,8 @@ pub(super) fn remove(opened: Opened, thumbprint: &str) -> Plan {
         piece.label().is_some_and(is_certificate)
             && piece
                 .der()
-                .and_then(|der| Certificate::from_der(der).ok())
-                .is_some_and(|certificate| certificate.thumbprint() == thumbprint)
+                .and_then(|der| Certificate::read(der).ok())
+                .is_some_and(|reading| reading.certificate.thumbprint() == thumbprint)
     };
     let mut document = Document::parse(&opened.file.document.to_bytes());
     let before = document.pieces.len();

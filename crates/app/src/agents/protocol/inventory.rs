@@ -212,5 +212,6 @@ fn certificate(text: &str) -> Option<pki::Certificate> {
     let der = base64::engine::general_purpose::STANDARD
         .decode(body)
         .ok()?;
-    pki::Certificate::from_der(&der).ok()
+    let reading = pki::Certificate::read(&der).ok()?;
+    Some(reading.certificate)
 }
