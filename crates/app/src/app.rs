@@ -8,6 +8,7 @@ use axum::extract::Request;
 
 use crate::cx::{Clock, Randomness};
 use crate::identity_providers::{KeyCache, ProviderCache};
+use crate::metadata_fields;
 use crate::security::token_keys::{self, TokenKeyCache};
 use crate::security::{AccountNames, CredentialCache, GrantsCache, RateLimits, Rates, TokenCache};
 use crate::web::{self, ApiRoutes};
@@ -133,6 +134,7 @@ pub struct App {
     pub(crate) audit: audit::Log,
     pub(crate) enrollments: enrollment::Recorder,
     pub(crate) templates: templates::Names,
+    pub(crate) metadata_fields: metadata_fields::Fields,
     pub(crate) owner_policies: application_settings::OwnerPolicies,
     pub(crate) rates: RateLimits,
     pub(crate) bodies: web::BodyBudget,
@@ -181,6 +183,7 @@ impl App {
             egress,
             audit: audit::Log::default(),
             templates: templates::Names::default(),
+            metadata_fields: metadata_fields::Fields::default(),
             owner_policies: application_settings::OwnerPolicies::default(),
             rates,
             bodies,

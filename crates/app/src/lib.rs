@@ -18,6 +18,7 @@ mod error;
 mod generation;
 mod identity_providers;
 mod lookups;
+mod metadata_fields;
 mod openapi;
 mod orchestrator_jobs;
 pub mod sealing;
@@ -52,6 +53,7 @@ pub(crate) fn routes() -> OpenApiRouter {
         .merge(collections::routes())
         .merge(enrollment::routes())
         .merge(identity_providers::routes())
+        .merge(metadata_fields::routes())
         .merge(orchestrator_jobs::routes())
         .merge(security::routes())
         .merge(status::routes())

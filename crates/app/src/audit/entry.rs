@@ -83,6 +83,7 @@ pub(crate) enum Category {
     Access = 2114,
     SecurityClaim = 2115,
     PermissionSet = 2116,
+    MetadataField = 2117,
 }
 
 /// The names of all categories.
@@ -111,6 +112,7 @@ pub(crate) const CATEGORIES: &[(&str, i64)] = &[
     ("access", 2114),
     ("security claim", 2115),
     ("permission set", 2116),
+    ("metadata field", 2117),
 ];
 
 /// The names of all levels.

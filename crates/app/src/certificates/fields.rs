@@ -22,7 +22,7 @@ fn column(column: C) -> SimpleExpr {
     Expr::col((certificates::Entity, column))
 }
 
-fn id() -> SimpleExpr {
+pub(super) fn id() -> SimpleExpr {
     column(C::Id)
 }
 

@@ -17,6 +17,7 @@ use crate::certificate_stores::{EnrollmentTarget, add_for_enrollment, types_for}
 use crate::cx::Cx;
 use crate::enrollment::{self, Owner};
 use crate::error::Error;
+use crate::metadata_fields;
 use crate::security::{Permission, Through};
 use crate::web::{Body, Date, Json};
 
@@ -119,10 +120,12 @@ pub(super) async fn import(
 
 async fn import_file(cx: &Cx, request: ImportRequest) -> Result<ImportOutput, Error> {
     cx.authorize(Permission::CertificatesImport)?;
-    let metadata = enrollment::metadata(request.metadata)?;
+    let mut metadata = metadata_fields::given(request.metadata)?;
+    metadata.retain(|(_, value)| !metadata_fields::is_blank(value));
     if !metadata.is_empty() {
         cx.authorize(Permission::CertificatesMetadataModify)?;
     }
+    let metadata = metadata_fields::check(cx.db().read(), &metadata).await?;
     let at = request.schedule.map(|at| at.0);
     let ids = request.store_ids.unwrap_or_default();
     let targets = targets(cx, &ids, request.store_types.unwrap_or_default(), at).await?;

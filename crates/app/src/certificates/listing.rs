@@ -16,6 +16,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::fields::{FIELDS, readable};
+use super::metadata;
 use super::pages::{Asked, FAR};
 use super::record::STATE_REVOKED;
 use super::wire::{
@@ -24,7 +25,7 @@ use super::wire::{
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::{Permission, Through};
-use crate::web::{Date, List, Paging, list};
+use crate::web::{Date, List, Paging};
 
 /// Which certificates a list has, besides its query.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -127,7 +128,7 @@ pub(super) async fn wanted(
     through: Through,
     shown: &Shown,
 ) -> Result<Condition, Error> {
-    let mut wanted = list::condition(cx, query, &FIELDS)?;
+    let mut wanted = metadata::condition(cx.db().read(), cx, query, &FIELDS).await?;
     if let Through::Collection(id) = through {
         let inside = crate::collections::condition(cx.db().read(), cx, id).await?;
         wanted = Condition::all().add(wanted).add(inside);

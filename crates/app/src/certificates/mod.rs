@@ -9,6 +9,7 @@ mod file;
 mod history;
 mod import;
 mod listing;
+mod metadata;
 mod owner;
 mod pages;
 mod record;
@@ -21,6 +22,7 @@ mod validate;
 mod wire;
 
 use axum::http::HeaderMap;
+use sea_orm::ConnectionTrait;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -41,9 +43,13 @@ use wire::{CertificateOutput, SingleCertificateOutput};
 ///
 /// # Errors
 /// 400 with the position of the mistake.
-pub(crate) fn condition(cx: &Cx, query: &str) -> Result<sea_orm::Condition, Error> {
+pub(crate) async fn condition(
+    connection: &impl ConnectionTrait,
+    cx: &Cx,
+    query: &str,
+) -> Result<sea_orm::Condition, Error> {
     let query = crate::web::query_string::parse_query(query)?;
-    crate::web::list::condition(cx, query.as_ref(), &fields::SAVED)
+    metadata::condition(connection, cx, query.as_ref(), &fields::SAVED).await
 }
 
 /// Whether a query over certificates asks in which stores they are.
@@ -107,6 +113,9 @@ pub(crate) fn routes() -> OpenApiRouter {
         .routes(routes!(analyze::analyze))
         .routes(routes!(validate::validate))
         .routes(routes!(change_owner))
+        .routes(routes!(metadata::update))
+        .routes(routes!(metadata::update_all))
+        .routes(routes!(metadata::compare))
         .routes(routes!(security_of))
         .routes(routes!(identity_audit))
 }

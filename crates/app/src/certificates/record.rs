@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 
-use db::tables::{
-    certificate_contents, certificate_keys, certificate_metadata, certificate_names, certificates,
-};
+use db::tables::{certificate_contents, certificate_keys, certificate_names, certificates};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
-use super::{counts, stored};
+use super::{counts, metadata, stored};
 use crate::application_settings::OwnerPolicy;
 use crate::cx::Cx;
 use crate::error::Error;
@@ -87,7 +85,7 @@ async fn write(
             .exec_without_returning(tx)
             .await?;
     }
-    write_metadata(tx, id, origin.metadata).await?;
+    metadata::enter(tx, id, origin.metadata).await?;
     if let Some((action, comment)) = &origin.history {
         stored::add_history(tx, cx, id, action, comment).await?;
     }
@@ -211,7 +209,7 @@ pub(crate) async fn record_new(tx: &db::Tx, all: &[New<'_>]) -> Result<(), Error
     });
     db::insert_all(tx, keys.collect::<Result<_, _>>()?).await?;
     for new in all {
-        write_metadata(tx, new.id, new.origin.metadata).await?;
+        metadata::enter(tx, new.id, new.origin.metadata).await?;
     }
     let lines = all.iter().filter_map(|new| {
         let (action, comment) = new.origin.history.as_ref()?;
@@ -390,31 +388,6 @@ fn row_of(
         owner_role_id: ActiveValue::Set(origin.owner_role_id),
         has_private_key: ActiveValue::Set(origin.private_key.is_some()),
     }
-}
-
-async fn write_metadata(tx: &db::Tx, id: i64, metadata: &[(String, String)]) -> Result<(), Error> {
-    for (name, value) in metadata {
-        let row = certificate_metadata::ActiveModel {
-            certificate_id: ActiveValue::Set(id),
-            name_fold: ActiveValue::Set(db::fold(name)),
-            name: ActiveValue::Set(name.clone()),
-            value: ActiveValue::Set(value.clone()),
-        };
-        let again = OnConflict::columns([
-            certificate_metadata::Column::CertificateId,
-            certificate_metadata::Column::NameFold,
-        ])
-        .update_columns([
-            certificate_metadata::Column::Name,
-            certificate_metadata::Column::Value,
-        ])
-        .to_owned();
-        certificate_metadata::Entity::insert(row)
-            .on_conflict(again)
-            .exec_without_returning(tx)
-            .await?;
-    }
-    Ok(())
 }
 
 /// A certificate may say any year; the ends of what calendars hold are as good as what lies beyond.

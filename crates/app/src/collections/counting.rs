@@ -175,7 +175,9 @@ pub(super) async fn counted(cx: &Cx, row: &Model) -> Count {
 
 /// Nothing when it cannot be counted: what its query names may be gone, and the database may be busy.
 async fn count(cx: &Cx, row: &Model) -> Option<Count> {
-    let inside = crate::certificates::condition(cx, &row.query).ok()?;
+    let inside = crate::certificates::condition(cx.db().read(), cx, &row.query)
+        .await
+        .ok()?;
     let found = certificates::Entity::find()
         .select_only()
         .column(certificates::Column::Id)

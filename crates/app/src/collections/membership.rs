@@ -35,7 +35,7 @@ pub(crate) async fn condition(
             "CollectionId: there is no certificate collection {id}."
         ))
     })?;
-    crate::certificates::condition(cx, &row.query)
+    crate::certificates::condition(connection, cx, &row.query).await
 }
 
 /// Those of some certificates that are not in the collection, ones that do not exist among them.
@@ -85,7 +85,8 @@ pub(crate) async fn containing(
             .await?;
         let mut whole: Option<Select<certificates::Entity>> = None;
         for row in &rows {
-            let Ok(inside) = crate::certificates::condition(cx, &row.query) else {
+            let inside = crate::certificates::condition(connection, cx, &row.query).await;
+            let Ok(inside) = inside else {
                 continue;
             };
             let mut one = certificates::Entity::find()

@@ -71,7 +71,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(cx: &Cx, request: CollectionRequest) -> Result<Self, Error> {
+    async fn read(cx: &Cx, request: CollectionRequest) -> Result<Self, Error> {
         let name = request.name.unwrap_or_default().trim().to_owned();
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err(Error::bad_request("Name: a value is required."));
@@ -109,7 +109,7 @@ impl Wanted {
         };
         let query = request.query.map(|query| query.trim().to_owned());
         if let Some(query) = &query {
-            check_query(cx, query)?;
+            check_query(cx, query).await?;
         }
         Ok(Self {
             name,
@@ -123,8 +123,9 @@ impl Wanted {
 }
 
 /// Refuses what could not be evaluated, with the position of the mistake.
-fn check_query(cx: &Cx, query: &str) -> Result<(), Error> {
-    let wrong = crate::certificates::condition(cx, query).err();
+async fn check_query(cx: &Cx, query: &str) -> Result<(), Error> {
+    let read = crate::certificates::condition(cx.db().read(), cx, query).await;
+    let wrong = read.err();
     wrong.map_or(Ok(()), |error| {
         let message = error.message();
         let message = message.strip_prefix("QueryString").unwrap_or(message);
@@ -189,7 +190,7 @@ async fn own_rights_stay(tx: &db::Tx, cx: &Cx, id: i64) -> Result<(), Error> {
 async fn create_collection(cx: &Cx, request: CollectionRequest) -> Result<ChangedOutput, Error> {
     cx.authorize(NEEDED)?;
     let from = request.copy_from_id.filter(|id| *id != 0);
-    let wanted = Wanted::read(cx, request)?;
+    let wanted = Wanted::read(cx, request).await?;
     let favorite = wanted.favorite.unwrap_or_default();
     let writer = cx.clone();
     let work = cx.db().write("collections.create", move |tx| {
@@ -298,7 +299,7 @@ async fn replace_collection(cx: &Cx, request: CollectionRequest) -> Result<Chang
         .filter(|id| *id != 0)
         .ok_or_else(|| Error::bad_request("Id: a value is required."))?;
     authorize(cx, NEEDED, id)?;
-    let wanted = Wanted::read(cx, request)?;
+    let wanted = Wanted::read(cx, request).await?;
     let writer = cx.clone();
     let work = cx.db().write("collections.replace", move |tx| {
         let cx = writer;

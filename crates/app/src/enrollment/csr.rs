@@ -14,6 +14,7 @@ use super::names::{self, SansInput};
 use super::{pfx, plan};
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::metadata_fields::at_enrollment;
 use crate::security::{Permission, Through};
 use crate::templates::ENROLLMENT_CSR;
 use crate::web::{Body, Date, Json, Query};
@@ -158,7 +159,7 @@ async fn enroll_request(
     let given = names::from_map(&request.sans.unwrap_or_default())?;
     let wanted = names::merged(csr.subject_alternative_names(), given);
     let (subject, names) = plan::names(&place.template, csr.subject().clone(), wanted, csr.key())?;
-    let metadata = plan::metadata(request.metadata)?;
+    let metadata = at_enrollment(cx, request.metadata).await?;
     let shown = metadata.iter().cloned().collect();
     let owner = plan::owner(
         cx,

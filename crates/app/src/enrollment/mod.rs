@@ -19,7 +19,7 @@ pub(crate) use decide::{deny, no_longer_waits};
 pub(crate) use issue::{Intent, approve};
 pub(crate) use names::{kind_numbered, san_texts};
 pub(crate) use pfx::checked_password;
-pub(crate) use plan::{Owner, metadata, owner as first_owner};
+pub(crate) use plan::{Owner, owner as first_owner};
 pub(crate) use recording::Recorder;
 
 /// `CertState` of a request that was answered with a certificate.

@@ -25,6 +25,7 @@ use super::names::{self, SansInput};
 use super::plan;
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::metadata_fields::at_enrollment;
 use crate::security::{Permission, Through};
 use crate::templates::{ENROLLMENT_PFX, KeyRetention, Template};
 use crate::web::{Body, Json, Query};
@@ -225,7 +226,7 @@ async fn enroll_order(
     let subject = DistinguishedName::parse(subject)
         .map_err(|error| Error::bad_request(format!("Subject: {error}.")))?;
     let given = names::from_map(&order.sans.unwrap_or_default())?;
-    let metadata = plan::metadata(order.metadata)?;
+    let metadata = at_enrollment(cx, order.metadata).await?;
     let (owner_id, owner_name) = order.owner;
     let owner = plan::owner(cx, owner_id, owner_name.as_deref(), renewed.as_ref()).await?;
     let spec = key_spec(&place.template, &order.key)?;

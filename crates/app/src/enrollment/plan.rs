@@ -1,10 +1,9 @@
-//! What every enrollment has to settle before anything is signed: authority, template, names, owner, metadata.
+//! What every enrollment has to settle before anything is signed: authority, template, names, owner.
 
 use std::sync::Arc;
 
 use db::tables::certificates;
 use pki::{DistinguishedName, KeyInfo, SubjectAlternativeName};
-use serde_json::{Map, Value};
 
 use super::names::NAMES_MAX;
 use crate::application_settings::{OwnerMode, OwnerPolicy};
@@ -13,11 +12,6 @@ use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::{role_by_id, role_by_name};
 use crate::templates::{self, ENROLLMENT_CSR, Template};
-
-/// Metadata fields in one request at most.
-const METADATA_MAX: usize = 200;
-/// Characters of a metadata value at most.
-const METADATA_VALUE_MAX: usize = 64 * 1024;
 
 /// The authority and template that a request names.
 pub(super) struct Place {
@@ -201,54 +195,6 @@ pub(super) async fn kept_owner(cx: &Cx, current: Option<i64>) -> Result<Option<i
         )));
     }
     Ok(default)
-}
-
-/// Metadata as texts: clients send numbers and booleans too. Null means that there is no value.
-///
-/// # Errors
-/// 400 naming the field whose value is no scalar.
-pub(crate) fn metadata(given: Option<Map<String, Value>>) -> Result<Vec<(String, String)>, Error> {
-    let given = given.unwrap_or_default();
-    if given.len() > METADATA_MAX {
-        return Err(Error::bad_request(format!(
-            "Metadata: there are more than {METADATA_MAX} fields."
-        )));
-    }
-    let mut fields: Vec<(String, String)> = Vec::with_capacity(given.len());
-    for (name, value) in given {
-        let text = match value {
-            Value::Null => continue,
-            Value::String(text) => text,
-            Value::Bool(value) => value.to_string(),
-            Value::Number(number) => number.to_string(),
-            Value::Array(_) | Value::Object(_) => {
-                return Err(Error::bad_request(format!(
-                    "Metadata.{name}: the value has to be text, a number or a boolean."
-                )));
-            }
-        };
-        let name = name.trim().to_owned();
-        if name.is_empty() || name.chars().count() > 200 {
-            return Err(Error::bad_request(
-                "Metadata: a field's name has 1 to 200 characters.",
-            ));
-        }
-        if text.len() > METADATA_VALUE_MAX {
-            return Err(Error::bad_request(format!(
-                "Metadata.{name}: the value is too long."
-            )));
-        }
-        if fields
-            .iter()
-            .any(|(other, _)| db::fold(other) == db::fold(&name))
-        {
-            return Err(Error::bad_request(format!(
-                "Metadata.{name}: the field is given twice."
-            )));
-        }
-        fields.push((name, text));
-    }
-    Ok(fields)
 }
 
 /// The names of the certificate: what is asked for, completed and checked by the template's rules.

@@ -1,4 +1,5 @@
 //! Lists: a query over declared fields becomes one SQL condition, a sort field one column, a page number a window.
+//! It is long because all kinds of fields and operators are read side by side.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, Order, SelectStatement, SimpleExpr};
 use sea_orm::{
@@ -103,25 +104,49 @@ pub(crate) fn condition(
     query: Option<&Expression>,
     fields: &[Field],
 ) -> Result<Condition, Error> {
+    condition_with(cx, query, fields, &|_| Ok(None))
+}
+
+/// What a comparison with a field stands for that is none of a list's own; `None` when there is no such field either.
+pub(crate) type Others<'a> = &'a dyn Fn(&Comparison) -> Result<Option<Condition>, Error>;
+
+/// [`condition`], with more fields than those that are the same everywhere.
+///
+/// # Errors
+/// As there.
+pub(crate) fn condition_with(
+    cx: &Cx,
+    query: Option<&Expression>,
+    fields: &[Field],
+    others: Others<'_>,
+) -> Result<Condition, Error> {
     query.map_or_else(
         || Ok(Condition::all()),
-        |query| expression(cx, query, fields),
+        |query| expression(cx, query, fields, others),
     )
 }
 
-fn expression(cx: &Cx, node: &Expression, fields: &[Field]) -> Result<Condition, Error> {
+fn expression(
+    cx: &Cx,
+    node: &Expression,
+    fields: &[Field],
+    others: Others<'_>,
+) -> Result<Condition, Error> {
     Ok(match node {
         Expression::And(parts) => parts.iter().try_fold(Condition::all(), |all, part| {
-            Ok::<_, Error>(all.add(expression(cx, part, fields)?))
+            Ok::<_, Error>(all.add(expression(cx, part, fields, others)?))
         })?,
         Expression::Or(parts) => parts.iter().try_fold(Condition::any(), |any, part| {
-            Ok::<_, Error>(any.add(expression(cx, part, fields)?))
+            Ok::<_, Error>(any.add(expression(cx, part, fields, others)?))
         })?,
-        Expression::Not(part) => expression(cx, part, fields)?.not(),
+        Expression::Not(part) => expression(cx, part, fields, others)?.not(),
         Expression::Comparison(comparison) => {
-            let found = fields
-                .iter()
-                .find(|field| field.name.eq_ignore_ascii_case(&comparison.field.text));
+            let found = named(fields, comparison);
+            if found.is_none()
+                && let Some(other) = others(comparison)?
+            {
+                return Ok(other);
+            }
             let field = found.ok_or_else(|| {
                 let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
                 bad(
@@ -143,23 +168,60 @@ fn expression(cx: &Cx, node: &Expression, fields: &[Field]) -> Result<Condition,
                     keys,
                     seen,
                 } => {
-                    let (positive, negated) = as_positive(comparison);
-                    let inner = compare(cx, &positive, field.kind, value())?;
                     let mut keys = keys();
-                    keys.and_where(inner);
                     if let Some(seen) = seen(cx) {
                         keys.cond_where(seen);
                     }
-                    if negated {
-                        let none = key().is_null().or(key().not_in_subquery(keys));
-                        Condition::all().add(none)
-                    } else {
-                        Condition::all().add(key().in_subquery(keys))
-                    }
+                    elsewhere(cx, comparison, field.kind, &key(), value(), keys)?
                 }
             }
         }
     })
+}
+
+/// The field of a list that a comparison names.
+fn named<'a>(fields: &'a [Field], comparison: &Comparison) -> Option<&'a Field> {
+    fields
+        .iter()
+        .find(|field| field.name.eq_ignore_ascii_case(&comparison.field.text))
+}
+
+/// The names in a query that none of a list's fields has.
+pub(crate) fn not_named(query: &Expression, fields: &[Field], names: &mut Vec<String>) {
+    match query {
+        Expression::And(parts) | Expression::Or(parts) => {
+            for part in parts {
+                not_named(part, fields, names);
+            }
+        }
+        Expression::Not(part) => not_named(part, fields, names),
+        Expression::Comparison(comparison) => {
+            if named(fields, comparison).is_none() {
+                names.push(comparison.field.text.clone());
+            }
+        }
+    }
+}
+
+/// A comparison with values in another table, where `keys` selects the listed table's `key` by `value`.
+///
+/// # Errors
+/// 400 for an operator that the kind does not have, and a value of the wrong kind.
+pub(crate) fn elsewhere(
+    cx: &Cx,
+    comparison: &Comparison,
+    kind: FieldKind,
+    key: &SimpleExpr,
+    value: SimpleExpr,
+    mut keys: SelectStatement,
+) -> Result<Condition, Error> {
+    let (positive, negated) = as_positive(comparison);
+    keys.and_where(compare(cx, &positive, kind, value)?);
+    Ok(Condition::all().add(if negated {
+        key.clone().is_null().or(key.clone().not_in_subquery(keys))
+    } else {
+        key.clone().in_subquery(keys)
+    }))
 }
 
 /// A comparison of values in another table, so that "not" means that none of them is, and not that one of them is not: the

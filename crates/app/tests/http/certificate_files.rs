@@ -153,6 +153,7 @@ testkit::both_databases! {
     }
 
     async fn several_certificates_metadata_and_owner(server: TestServer) {
+        crate::metadata_fields::define(&server.admin(), &[("Team", 1), ("Number", 2), ("Stage", 4)]).await;
         let (admin, mut maker) = (server.admin(), Maker::new());
         let role = server.role("Importers", &[]).await;
         let (one, key) = maker.make(&Wanted::new("CN=one.example"));

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use testkit::{Answer, Client, TestServer};
 
 use crate::certificate_stores::{create, pem, pem_agent};
+use crate::metadata_fields::define;
 use crate::templates::change;
 
 /// A request for a new P-256 key, as PEM.
@@ -146,6 +147,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 testkit::both_databases! {
     async fn enrollments_at_the_same_moment_are_each_recorded_once(server: TestServer) {
         let client = server.admin();
+        define(&server.admin(), &[("Number", 2)]).await;
         let before = client.get("/Certificates?IncludeExpired=true").await.total().unwrap();
         let each = (0..21).map(|number| {
             let name = format!("same-moment-{number}.example");
@@ -177,6 +179,7 @@ testkit::both_databases! {
     }
 
     async fn a_request_becomes_a_chain_from_leaf_to_root(server: TestServer) {
+        define(&server.admin(), &[("Team", 1), ("Rank", 2), ("Live", 4), ("Note", 6)]).await;
         let body = json!({
             "CSR": csr("CN=a.example,O=Example", &["a.example", "b.example"]),
             "Template": "webserver",
@@ -546,6 +549,7 @@ testkit::both_databases! {
     async fn renewal_keeps_everything_but_the_key(server: TestServer) {
         let admin = server.admin();
         let role = server.role("Web team", &[]).await;
+        define(&server.admin(), &[("Team", 1)]).await;
         let body = json!({"Subject": "CN=a.example,O=Example", "SANs": {"dns": ["a.example", "b.example"]}, "Template": "WebServerRSA", "Metadata": {"Team": "Web"}, "OwnerRoleId": role, "Password": "a password"});
         let first = enroll_pfx(&admin, "PFX", body).await.expect(200).json["CertificateInformation"].clone();
         let id = first["KeyfactorId"].as_i64().unwrap();

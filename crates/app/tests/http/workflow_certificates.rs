@@ -7,12 +7,14 @@ use testkit::{Client, TestServer};
 
 use crate::certificate_stores::{create, pem, pem_agent};
 use crate::enrollment::{csr, enroll_csr, enroll_pfx};
+use crate::metadata_fields::define;
 use crate::owner::give;
 use crate::scoped_stores::container;
 use crate::templates::change;
 
 /// A request that waits. Answers its id.
 async fn waiting(client: &Client, name: &str) -> i64 {
+    define(client, &[("Team", 1), ("Rank", 2)]).await;
     let body = json!({"CSR": csr(&format!("CN={name}"), &[name]), "Template": "WebServerApproval", "Metadata": {"Team": "Web", "Rank": 3}});
     let answer = enroll_csr(client, body).await.expect(200);
     let information = &answer.json["CertificateInformation"];

@@ -6,6 +6,7 @@ mod m0002_collections;
 mod m0003_audit_tree;
 mod m0006_identity_providers;
 mod m0007_audit_search;
+mod m0008_metadata_fields;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -40,6 +41,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0007_audit_search",
         statements: m0007_audit_search::STATEMENTS,
+    },
+    Migration {
+        name: "0008_metadata_fields",
+        statements: m0008_metadata_fields::STATEMENTS,
     },
 ];
 

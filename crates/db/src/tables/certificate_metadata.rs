@@ -14,8 +14,15 @@ pub struct Model {
     pub name_fold: String,
     /// Name.
     pub name: String,
-    /// Value.
+    /// As it was given.
     pub value: String,
+    /// The beginning of the value, folded: what queries compare.
+    pub value_key: String,
+    /// The whole value, folded, where it is longer than that.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub value_long: Option<String>,
+    /// Numbers as they are, dates in epoch milliseconds, `true` and `false` as 1 and 0.
+    pub number: Option<i64>,
 }
 
 /// No relations are declared: slices join where they need to.

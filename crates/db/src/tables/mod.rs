@@ -26,6 +26,7 @@ pub mod collection_favorites;
 pub mod counters;
 pub mod identity_providers;
 pub mod job_history;
+pub mod metadata_fields;
 pub mod orchestrator_jobs;
 pub mod permission_set_permissions;
 pub mod permission_sets;

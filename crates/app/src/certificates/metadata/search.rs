@@ -1,0 +1,88 @@
+//! Queries that name metadata fields. What a certificate says of itself comes first; every other name is a metadata field's.
+
+use db::tables::certificate_metadata::{Column, Entity};
+use db::tables::metadata_fields::Model;
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SimpleExpr};
+use sea_orm::{Condition, ConnectionTrait};
+use search::{Comparison, Expression, Operator, Value};
+
+use super::super::fields::id;
+use super::values::KEY_MAX;
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::metadata_fields::{Kind, kind, named};
+use crate::web::list::{Field, FieldKind, condition_with, elsewhere, not_named};
+
+/// The condition of a query over certificates, by these fields and by metadata. `None` matches everything.
+///
+/// # Errors
+/// 400 with the position of the mistake.
+pub(in crate::certificates) async fn condition(
+    connection: &impl ConnectionTrait,
+    cx: &Cx,
+    query: Option<&Expression>,
+    fields: &[Field],
+) -> Result<Condition, Error> {
+    let mut names = Vec::new();
+    if let Some(query) = query {
+        not_named(query, fields, &mut names);
+    }
+    names.sort_unstable();
+    names.dedup();
+    let known = named(connection, names.iter()).await?;
+    condition_with(cx, query, fields, &|comparison| {
+        let fold = db::fold(&comparison.field.text);
+        let field = known.iter().find(|field| field.name_fold == fold);
+        field
+            .map(|field| compared(cx, field, comparison))
+            .transpose()
+    })
+}
+
+fn compared(cx: &Cx, field: &Model, comparison: &Comparison) -> Result<Condition, Error> {
+    let textual = matches!(
+        comparison.operator,
+        Operator::Contains | Operator::NotContains | Operator::StartsWith | Operator::EndsWith
+    );
+    let kind = match kind(field.data_type) {
+        Kind::Integer if !textual => FieldKind::Integer(&[]),
+        Kind::Date if !textual => FieldKind::Date,
+        Kind::Boolean if !textual => FieldKind::Integer(&[("true", 1), ("false", 0)]),
+        _ => FieldKind::Folded,
+    };
+    let value = match kind {
+        // Every value is there, be it a number or not.
+        FieldKind::Folded => text(comparison),
+        _ if matches!(comparison.value, Value::Null) => column(Column::ValueKey),
+        _ => column(Column::Number),
+    };
+    let keys = Query::select()
+        .column((Entity, Column::CertificateId))
+        .from(Entity)
+        .and_where(column(Column::NameFold).eq(&field.name_fold))
+        .to_owned();
+    elsewhere(cx, comparison, kind, &id(), value, keys)
+}
+
+/// Where a text is looked for: the index has its beginning, which does for all but what stands further behind.
+fn text(comparison: &Comparison) -> SimpleExpr {
+    let is_long = |text: &str| db::fold(text).chars().count() >= KEY_MAX;
+    let is_long = match &comparison.value {
+        Value::Null => false,
+        Value::Text(text) => is_long(text),
+        Value::List(items) => items.iter().any(|item| is_long(item)),
+    };
+    let anywhere = matches!(
+        comparison.operator,
+        Operator::Contains | Operator::NotContains | Operator::EndsWith
+    );
+    if is_long || anywhere {
+        Func::coalesce([column(Column::ValueLong), column(Column::ValueKey)]).into()
+    } else {
+        column(Column::ValueKey)
+    }
+}
+
+fn column(column: Column) -> SimpleExpr {
+    Expr::col((Entity, column))
+}
