@@ -33,6 +33,9 @@ async fn sweep(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
         if let Err(error) = crate::security::doors::sweep(app).await {
             tracing::error!(%error, source = ?std::error::Error::source(&error), "background: sessions");
         }
+        if let Err(error) = crate::authorities::renew(app).await {
+            tracing::error!(%error, source = ?std::error::Error::source(&error), "background: revocation lists");
+        }
         if let Err(error) = crate::agents::sweep(app).await {
             tracing::error!(%error, source = ?std::error::Error::source(&error), "background: agents");
         }

@@ -73,3 +73,11 @@ pub async fn found(cx: &Cx, der: &[u8]) -> Result<i64, Error> {
     })
     .await
 }
+
+/// Signs the revocation lists that are due, as the background work does.
+///
+/// # Errors
+/// Those of the database.
+pub async fn renew_revocation_lists(app: &std::sync::Arc<crate::app::App>) -> Result<(), Error> {
+    crate::authorities::renew(app).await
+}

@@ -104,7 +104,7 @@ impl Client {
 }
 
 fn absolute(path: &str) -> String {
-    let beside = ["/oauth2/", "/.well-known/", "/signin", "/signout"];
+    let beside = ["/crl/", "/oauth2/", "/.well-known/", "/signin", "/signout"];
     let whole = path
         .get(..10)
         .is_some_and(|start| start.eq_ignore_ascii_case("/Keyfactor"))

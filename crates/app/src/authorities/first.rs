@@ -5,7 +5,7 @@ use pki::{DistinguishedName, Issuer, KeySpec, PrivateKey, Serial};
 use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait};
 
 use super::memory::aad;
-use super::{PURPOSE_AGENTS, PURPOSE_ISSUING, PURPOSE_ROOT};
+use super::{PURPOSE_AGENTS, PURPOSE_ISSUING, PURPOSE_ROOT, revocation_lists};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::certificates::{self, Origin};
 use crate::cx::Cx;
@@ -61,6 +61,9 @@ pub(crate) fn prepare_first(cx: &Cx) -> Result<FirstAuthorities, Error> {
         let profile = pki::CertificateProfile {
             basic_constraints: Some((true, Some(0))),
             key_usage: KEY_CERT_SIGN_AND_CRL_SIGN,
+            crl_distribution_points: revocation_lists::address(cx.app(), &root.0)
+                .into_iter()
+                .collect(),
             ..pki::CertificateProfile::default()
         };
         let linted = root

@@ -7,6 +7,7 @@ use ca::BuiltIn;
 use db::tables::authorities;
 use sea_orm::{EntityTrait, QueryOrder};
 
+use super::revocation_lists;
 use crate::app::App;
 use crate::error::Error;
 
@@ -83,7 +84,8 @@ pub(crate) async fn fill(app: &App) -> Result<Arc<Vec<Arc<KnownAuthority>>>, Err
             name_fold: row.name_fold,
             purpose: row.purpose,
             enabled: row.enabled,
-            connector: BuiltIn::new(issuer.clone(), &pool),
+            connector: BuiltIn::new(issuer.clone(), &pool)
+                .with_revocation_list(revocation_lists::address(app, &issuer)),
             issuer: Arc::new(issuer),
         }));
     }

@@ -4,6 +4,7 @@ mod first;
 mod issuing;
 mod list;
 mod memory;
+mod revocation_lists;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -12,6 +13,7 @@ pub(crate) use first::{create_first, prepare_first};
 pub(crate) use issuing::{agents_authority, escape, order};
 pub(crate) use list::CONFIGURATION_TENANT;
 pub(crate) use memory::{IssuerCache, KnownAuthority, all, fill};
+pub(crate) use revocation_lists::{PATH as REVOCATION_LISTS, is_own, publish, renew, serve};
 
 /// What an authority is for: signs other authorities.
 pub(crate) const PURPOSE_ROOT: &str = "root";

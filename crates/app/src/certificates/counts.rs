@@ -82,6 +82,25 @@ pub(super) async fn add_all(
     write(tx, kind, more).await
 }
 
+/// Counts certificates, given the id of each, when it expires, and by how much.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn add_each(
+    tx: &db::Tx,
+    kind: Kind,
+    certificates: impl Iterator<Item = (i64, i64, i64)>,
+) -> Result<(), Error> {
+    let mut more: BTreeMap<i32, i64> = BTreeMap::new();
+    for (id, not_after, by) in certificates {
+        *more.entry(shard(id, day(not_after))).or_default() += by;
+    }
+    match more.is_empty() {
+        true => Ok(()),
+        false => write(tx, kind, more).await,
+    }
+}
+
 /// Rows are written in one order by everybody, so that no two wait for each other in a circle.
 async fn write(tx: &db::Tx, kind: Kind, more: BTreeMap<i32, i64>) -> Result<(), Error> {
     let rows = more.into_iter().map(|(shard, by)| counters::ActiveModel {

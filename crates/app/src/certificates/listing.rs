@@ -283,7 +283,10 @@ impl Belongings {
 }
 
 /// Where these certificates are, in stores that the caller may read, each place with the name of its store's type.
-async fn locations(cx: &Cx, ids: &[i64]) -> Result<HashMap<i64, Vec<(String, Location)>>, Error> {
+pub(super) async fn locations(
+    cx: &Cx,
+    ids: &[i64],
+) -> Result<HashMap<i64, Vec<(String, Location)>>, Error> {
     use certificate_stores::Column as Store;
     use store_entry_certificates::Column as Link;
     type Row = (i64, i32, String, Uuid, String, String, i64, String);

@@ -1,19 +1,24 @@
 //! `/Certificates`: the inventory.
 
 mod analyze;
+mod chosen;
 mod counts;
 mod csv;
+mod delete;
 mod download;
 mod fields;
 mod file;
 mod history;
 mod import;
 mod listing;
+mod locations;
 mod metadata;
 mod owner;
 mod pages;
+mod private_key;
 mod record;
 mod recover;
+mod revoke;
 mod security_views;
 mod stored;
 #[cfg(test)]
@@ -103,9 +108,15 @@ pub(crate) use stored::{add_history, chain, load, private_key};
 /// The slice's operations.
 pub(crate) fn routes() -> OpenApiRouter {
     OpenApiRouter::new()
-        .routes(routes!(list))
+        .routes(routes!(list, delete::delete_several))
         .routes(routes!(csv::export))
-        .routes(routes!(one))
+        .routes(routes!(one, delete::delete_one))
+        .routes(routes!(delete::delete_found))
+        .routes(routes!(revoke::revoke))
+        .routes(routes!(revoke::revoke_all))
+        .routes(routes!(private_key::delete_keys))
+        .routes(routes!(private_key::delete_key))
+        .routes(routes!(locations::locations))
         .routes(routes!(history_of))
         .routes(routes!(download_file))
         .routes(routes!(recover::recover))

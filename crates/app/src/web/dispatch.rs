@@ -21,7 +21,7 @@ use super::path::{self, Template};
 use crate::app::App;
 use crate::cx::{Caller, Cx};
 use crate::error::{Error, Kind};
-use crate::{agents, audit, openapi, security};
+use crate::{agents, audit, authorities, openapi, security};
 
 /// Where a request came from. The listener puts it into the request's extensions.
 #[derive(Clone, Copy, Debug)]
@@ -192,6 +192,12 @@ async fn route(app: &Arc<App>, mut request: Request, correlation_id: Uuid) -> Re
     }
     if security::doors::leads_here(&path) {
         return security::doors::serve(app, request, correlation_id)
+            .await
+            .unwrap_or_else(IntoResponse::into_response);
+    }
+    if let Some(below) = path::below(authorities::REVOCATION_LISTS, &path) {
+        let (parts, _) = request.into_parts();
+        return authorities::serve(app, &parts, &below)
             .await
             .unwrap_or_else(IntoResponse::into_response);
     }

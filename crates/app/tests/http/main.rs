@@ -16,6 +16,8 @@ mod certificate_store_containers;
 mod certificate_store_types;
 mod certificate_stores;
 mod certificates;
+mod certificates_delete;
+mod certificates_revoke;
 mod collections;
 mod decisions;
 mod enrollment;

@@ -79,6 +79,15 @@ const SCOPED: &[Scoped] = &[
     scoped(COLLECTION, "GET", "/Certificates/Metadata/Compare", "/Certificates/Metadata/Compare?certificateId={certificate}&metadataFieldName=Team&collectionId={collection}", None),
     scoped(COLLECTION, "PUT", "/Certificates/{id}/Owner", "/Certificates/{certificate}/Owner?CollectionId={collection}", Some(r#"{"NewRoleId":null}"#)),
     Scoped { instead: Some("/certificate_stores/change_owner/"), ..scoped(CONTAINER, "PUT", "/Certificates/{id}/Owner", "/Certificates/{certificate}/Owner?ContainerId={container}", Some(r#"{"NewRoleId":null}"#)) },
+    scoped(COLLECTION, "POST", "/Certificates/Revoke", "/Certificates/Revoke", Some(r#"{"CertificateIds":[{certificate}],"CollectionId":{collection},"Reason":-1}"#)),
+    Scoped { instead: Some("/certificate_stores/revoke/"), ..scoped(CONTAINER, "POST", "/Certificates/Revoke", "/Certificates/Revoke", Some(r#"{"CertificateIds":[{certificate}],"ContainerId":{container},"Reason":-1}"#)) },
+    scoped(COLLECTION, "POST", "/Certificates/RevokeAll", "/Certificates/RevokeAll?collectionId={collection}", Some(r#"{"Query":"IssuedCN -eq \"nothing\"","Reason":1}"#)),
+    scoped(COLLECTION, "GET", "/Certificates/Locations/{id}", "/Certificates/Locations/{certificate}?collectionId={collection}", None),
+    scoped(COLLECTION, "DELETE", "/Certificates/PrivateKey", "/Certificates/PrivateKey?collectionId={collection}", Some("[{certificate}]")),
+    scoped(COLLECTION, "DELETE", "/Certificates/PrivateKey/{id}", "/Certificates/PrivateKey/{certificate}?collectionId={collection}", None),
+    scoped(COLLECTION, "DELETE", "/Certificates/Query", "/Certificates/Query?collectionId={collection}", Some(r#""IssuedCN -eq \"nothing\"""#)),
+    scoped(COLLECTION, "DELETE", "/Certificates", "/Certificates?collectionId={collection}", Some("[]")),
+    scoped(COLLECTION, "DELETE", "/Certificates/{id}", "/Certificates/{certificate}?collectionId={collection}", None),
     list_by(CONTAINER, "/CertificateStores"),
     scoped(CONTAINER, "GET", "/CertificateStores/{id}", "/CertificateStores/{store}", None),
     scoped(COLLECTION, "POST", "/Enrollment/Renew", "/Enrollment/Renew?collectionId={collection}", Some(r#"{"CertificateId":{certificate}}"#)),
@@ -326,8 +335,9 @@ testkit::both_databases! {
         let list = server.admin().get("/Chancery/Accounts?ReturnLimit=100").await.expect(200);
         let weak = list.items().iter().find(|account| account["Name"] == weak.name()).unwrap()["Id"].to_string();
         let (mut seen, mut unnamed) = (BTreeSet::new(), 0);
-        // What deletes things comes last.
-        let (deleting, others): (Vec<_>, Vec<_>) = operations().partition(|operation| operation.method == "DELETE");
+        // What deletes things comes last, and what rights are limited to after what they are about.
+        let (mut deleting, others): (Vec<_>, Vec<_>) = operations().partition(|operation| operation.method == "DELETE");
+        deleting.sort_by_key(|operation| (!operation.path.starts_with("/Certificates"), &operation.path));
         for operation in others.into_iter().chain(deleting) {
             let needed = rows(operation);
             wrong.check(operation, "nobody", false, sample_request(&nobody, operation).send().await.status);

@@ -24,13 +24,27 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 pub struct BuiltIn {
     issuer: pki::Issuer,
     chain: Vec<pki::Certificate>,
+    revocation_list: Option<String>,
 }
 
 impl BuiltIn {
     /// An authority and the certificates above it, the one that signed it first.
     pub fn new(issuer: pki::Issuer, above: &[pki::Certificate]) -> Self {
         let chain = pki::build_chain(issuer.certificate(), above);
-        Self { issuer, chain }
+        Self {
+            issuer,
+            chain,
+            revocation_list: None,
+        }
+    }
+
+    /// The same, whose certificates say that its revocation list is at this address.
+    #[must_use]
+    pub fn with_revocation_list(self, url: Option<String>) -> Self {
+        Self {
+            revocation_list: url,
+            ..self
+        }
     }
 
     /// The certificate and key.
@@ -51,7 +65,10 @@ impl Authority for BuiltIn {
     fn issue(&self, order: Order) -> Result<pki::Certificate> {
         let (not_before, not_after) =
             validity(&order.profile, order.now_ms, self.issuer.certificate())?;
-        let profile = certificate_profile(order.profile);
+        let profile = pki::CertificateProfile {
+            crl_distribution_points: self.revocation_list.iter().cloned().collect(),
+            ..certificate_profile(order.profile)
+        };
         let linted =
             self.issuer
                 .prepare(order.subject, &profile, order.serial, not_before, not_after)?;

@@ -7,6 +7,7 @@ mod m0003_audit_tree;
 mod m0006_identity_providers;
 mod m0007_audit_search;
 mod m0008_metadata_fields;
+mod m0009_revocation;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -45,6 +46,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0008_metadata_fields",
         statements: m0008_metadata_fields::STATEMENTS,
+    },
+    Migration {
+        name: "0009_revocation",
+        statements: m0009_revocation::STATEMENTS,
     },
 ];
 

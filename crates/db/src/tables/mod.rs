@@ -31,6 +31,8 @@ pub mod orchestrator_jobs;
 pub mod permission_set_permissions;
 pub mod permission_sets;
 pub mod queue_jobs;
+pub mod revocation_lists;
+pub mod revocations;
 pub mod role_claims;
 pub mod role_permissions;
 pub mod roles;
