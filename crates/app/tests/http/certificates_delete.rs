@@ -8,6 +8,7 @@ use testkit::TestServer;
 use crate::certificate_stores::{create, pem, pem_agent};
 use crate::certificates_revoke::{enrolled, list, records, revoke, total};
 use crate::enrollment::{enroll_pfx, put_into};
+use crate::metadata_fields::define;
 use crate::owner::{certificate, collection, container};
 
 const DELETE: &str = "/certificates/collections/delete/";
@@ -79,6 +80,7 @@ async fn inventory(server: &TestServer, store: &str) -> Vec<Value> {
 
 testkit::both_databases! {
     async fn a_deleted_certificate_leaves_nothing(server: TestServer) {
+        define(&server.admin(), &[("Ticket", 1)]).await;
         let id = with_key(&server, "gone.example").await;
         let kept = with_key(&server, "kept.example").await;
         let place = store(&server, "/etc/gone.pem", id).await;
@@ -173,6 +175,7 @@ testkit::both_databases! {
     }
 
     async fn a_stored_key_is_destroyed(server: TestServer) {
+        define(&server.admin(), &[("Ticket", 1)]).await;
         let ids = [with_key(&server, "key-one.example").await, with_key(&server, "key-two.example").await];
         let without = certificate(&server, "CN=no-key.example").await;
         let one = format!("/Certificates/PrivateKey/{}", ids[0]);
