@@ -26,7 +26,8 @@ pub(crate) struct Jobs {
 }
 
 struct Agent {
-    api: Api,
+    /// Certificate DER and key PKCS#8 DER.
+    identity: (Vec<u8>, Vec<u8>),
     id: String,
     name: String,
 }
@@ -80,7 +81,7 @@ pub(crate) async fn run(server: &Server, count: usize) -> anyhow::Result<Jobs> {
     let before = server.cost()?;
     let began = Instant::now();
     let done: usize = stream::iter(&agents)
-        .map(work)
+        .map(|agent| work(server, agent))
         .buffer_unordered(AT_ONCE)
         .try_fold(0, |sum, done| async move { Ok(sum + done) })
         .await?;
@@ -116,18 +117,15 @@ async fn enroll(server: &Server, admin: &Api, number: usize) -> anyhow::Result<A
         .as_str()
         .context("the agent's certificate")?;
     let identity = (STANDARD.decode(certificate)?, key.to_pkcs8_der().to_vec());
-    Ok(Agent {
-        api: server.agent_api(Some(identity))?,
-        id,
-        name,
-    })
+    Ok(Agent { identity, id, name })
 }
 
-/// One session: every listed management job is configured and completed. Answers how many.
-async fn work(agent: &Agent) -> anyhow::Result<usize> {
+/// One session: every listed management job is configured and completed. Answers how many. It has a connection of its own, which
+/// ends with it: all agents are at one address here, and would have more of them than one address may.
+async fn work(server: &Server, agent: &Agent) -> anyhow::Result<usize> {
+    let api = server.agent_api(Some(agent.identity.clone()))?;
     let path = |relative: &str| format!("/KeyfactorAgents/{}", relative.trim_start_matches('/'));
-    let answer = agent
-        .api
+    let answer = api
         .post(
             &path(wire::path::SESSION_REGISTER),
             &register(&agent.name, None, &agent.id),
@@ -143,8 +141,7 @@ async fn work(agent: &Agent) -> anyhow::Result<usize> {
         if !configure.contains("Management") {
             continue;
         }
-        let configured = agent
-            .api
+        let configured = api
             .post(
                 &path(configure),
                 &json!({ "SessionToken": token, "JobId": job["JobId"] }),
@@ -156,7 +153,7 @@ async fn work(agent: &Agent) -> anyhow::Result<usize> {
         let body = json!({
             "Status": 2, "AuditId": configured["AuditId"], "JobId": job["JobId"], "Message": "", "SessionToken": token
         });
-        agent.api.post(&path(complete), &body).await?;
+        api.post(&path(complete), &body).await?;
         done += 1;
     }
     Ok(done)

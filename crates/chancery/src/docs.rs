@@ -3,9 +3,11 @@
 
 use axum::{
     Router,
+    body::Bytes,
     http::{HeaderValue, header},
     middleware,
     response::Response,
+    routing::get,
 };
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi, Url};
@@ -15,39 +17,44 @@ use utoipa_swagger_ui::{Config, SwaggerUi, Url};
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Where the documents are.
+const DOCUMENTS: [&str; 2] = ["/docs/openapi-v1.json", "/docs/openapi-v2.json"];
+
 /// The page and the documents that it shows, as a router to be merged with the product's own.
 ///
 /// `/docs` is the page, `/docs/openapi-v1.json` and `/docs/openapi-v2.json` are the documents. A reader signs in on
-/// the page itself (Authorize) and may then try every call.
-pub fn router(version_1: OpenApi, version_2: OpenApi) -> Router {
-    let config = Config::default()
-        .deep_linking(true)
-        .display_request_duration(true)
-        .filter(true)
-        .doc_expansion("none")
-        .default_models_expand_depth(0)
-        .try_it_out_enabled(true)
-        // A page that names a validator would send the document to a service of somebody else.
-        .validator_url("none");
-    let pages: Router = SwaggerUi::new("/docs")
-        .urls(vec![
-            (
-                Url::with_primary("API version 1", "/docs/openapi-v1.json", true),
-                version_1,
-            ),
-            (
-                Url::new("API version 2", "/docs/openapi-v2.json"),
-                version_2,
-            ),
-        ])
-        .config(config)
-        .into();
-    pages.layer(middleware::map_response(async |mut response: Response| {
-        let policy = HeaderValue::from_static(POLICY);
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-        response
-    }))
+/// the page itself (Authorize) and may then try every call. The documents are kept as text: as values they take ten times as much
+/// memory.
+///
+/// # Errors
+/// That a document cannot be written as JSON.
+pub fn router(version_1: &OpenApi, version_2: &OpenApi) -> Result<Router, serde_json::Error> {
+    let config = Config::new([
+        Url::with_primary("API version 1", DOCUMENTS[0], true),
+        Url::new("API version 2", DOCUMENTS[1]),
+    ])
+    .deep_linking(true)
+    .display_request_duration(true)
+    .filter(true)
+    .doc_expansion("none")
+    .default_models_expand_depth(0)
+    .try_it_out_enabled(true)
+    // A page that names a validator would send the document to a service of somebody else.
+    .validator_url("none");
+    let mut pages: Router = SwaggerUi::new("/docs").config(config).into();
+    for (path, document) in DOCUMENTS.into_iter().zip([version_1, version_2]) {
+        let text = Bytes::from(serde_json::to_string(document)?);
+        let answer = async move || ([(header::CONTENT_TYPE, "application/json")], text.clone());
+        pages = pages.route(path, get(answer));
+    }
+    Ok(
+        pages.layer(middleware::map_response(async |mut response: Response| {
+            let policy = HeaderValue::from_static(POLICY);
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+            response
+        })),
+    )
 }
 
 #[cfg(test)]
@@ -68,7 +75,8 @@ mod tests {
                 .build()
         };
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let answer = router(document("one"), document("two"))
+        let answer = router(&document("one"), &document("two"))
+            .unwrap()
             .oneshot(request)
             .await
             .unwrap();
