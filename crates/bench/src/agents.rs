@@ -45,7 +45,7 @@ fn register(name: &str, request: Option<&CertificateRequest>, id: &str) -> Value
 pub(crate) async fn run(server: &Server, count: usize) -> anyhow::Result<Jobs> {
     let admin = server.api()?;
     let agents: Vec<Agent> = stream::iter(0..count)
-        .map(|number| enroll(server, &admin, number))
+        .map(|number| enroll(&admin, number))
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
@@ -94,7 +94,7 @@ pub(crate) async fn run(server: &Server, count: usize) -> anyhow::Result<Jobs> {
     })
 }
 
-async fn enroll(server: &Server, admin: &Api, number: usize) -> anyhow::Result<Agent> {
+async fn enroll(admin: &Api, number: usize) -> anyhow::Result<Agent> {
     let name = format!("bench-agent-{number:04}");
     let key = PrivateKey::generate(KeySpec::EcP256)?;
     let request =

@@ -1,6 +1,8 @@
 //! The interactive reference page at `/docs`. Its scripts and styles come embedded with the `utoipa-swagger-ui`
 //! crate; nothing is fetched from elsewhere, so it works without the Internet.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::{
     Router,
     body::Bytes,
@@ -22,13 +24,10 @@ const DOCUMENTS: [&str; 2] = ["/docs/openapi-v1.json", "/docs/openapi-v2.json"];
 
 /// The page and the documents that it shows, as a router to be merged with the product's own.
 ///
-/// `/docs` is the page, `/docs/openapi-v1.json` and `/docs/openapi-v2.json` are the documents. A reader signs in on
-/// the page itself (Authorize) and may then try every call. The documents are kept as text: as values they take ten times as much
-/// memory.
-///
-/// # Errors
-/// That a document cannot be written as JSON.
-pub fn router(version_1: &OpenApi, version_2: &OpenApi) -> Result<Router, serde_json::Error> {
+/// `/docs` is the page, `/docs/openapi-v1.json` and `/docs/openapi-v2.json` are the documents, by version of the API. A reader signs
+/// in on the page itself (Authorize) and may then try every call. A document is made when it is first asked for and kept as text: a
+/// server whose page nobody opens does without.
+pub fn router(document: fn(u8) -> OpenApi) -> Router {
     let config = Config::new([
         Url::with_primary("API version 1", DOCUMENTS[0], true),
         Url::new("API version 2", DOCUMENTS[1]),
@@ -42,19 +41,23 @@ pub fn router(version_1: &OpenApi, version_2: &OpenApi) -> Result<Router, serde_
     // A page that names a validator would send the document to a service of somebody else.
     .validator_url("none");
     let mut pages: Router = SwaggerUi::new("/docs").config(config).into();
-    for (path, document) in DOCUMENTS.into_iter().zip([version_1, version_2]) {
-        let text = Bytes::from(serde_json::to_string(document)?);
-        let answer = async move || ([(header::CONTENT_TYPE, "application/json")], text.clone());
+    for (path, version) in DOCUMENTS.into_iter().zip(1..) {
+        let text: Arc<OnceLock<Bytes>> = Arc::default();
+        let answer = async move || {
+            let text = text.get_or_init(|| {
+                let text = serde_json::to_string(&document(version));
+                Bytes::from(text.expect("the document's maps have texts as keys"))
+            });
+            ([(header::CONTENT_TYPE, "application/json")], text.clone())
+        };
         pages = pages.route(path, get(answer));
     }
-    Ok(
-        pages.layer(middleware::map_response(async |mut response: Response| {
-            let policy = HeaderValue::from_static(POLICY);
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-            response
-        })),
-    )
+    pages.layer(middleware::map_response(async |mut response: Response| {
+        let policy = HeaderValue::from_static(POLICY);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        response
+    }))
 }
 
 #[cfg(test)]
@@ -69,17 +72,14 @@ mod tests {
     use super::*;
 
     async fn page(path: &str) -> (StatusCode, String) {
-        let document = |title| {
+        let document = |version: u8| {
+            let title = ["one", "two"][usize::from(version) - 1];
             OpenApiBuilder::new()
                 .info(InfoBuilder::new().title(title).version("1").build())
                 .build()
         };
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let answer = router(&document("one"), &document("two"))
-            .unwrap()
-            .oneshot(request)
-            .await
-            .unwrap();
+        let answer = router(document).oneshot(request).await.unwrap();
         assert_eq!(answer.headers()["content-security-policy"], POLICY);
         let status = answer.status();
         let body = axum::body::to_bytes(answer.into_body(), 8 << 20)

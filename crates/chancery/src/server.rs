@@ -93,9 +93,7 @@ impl Server {
             ),
         );
 
-        let router = app
-            .router()
-            .merge(docs::router(&app::openapi(1), &app::openapi(2))?);
+        let router = app.router().merge(docs::router(app::openapi));
         let serving = listener.serve(tls, router, limits(&config), shutdown.clone());
         spawn(&mut tasks, "listener", serving);
         for receiver in audit_receivers(&config, machine_name)? {
