@@ -4,7 +4,7 @@ use app::security::accounts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use testkit::{Answer, PASSWORD, RequestBuilder, TestServer};
+use testkit::{Answer, Client, PASSWORD, RequestBuilder, TestServer};
 
 use crate::audit;
 use crate::stand_in::StandIn;
@@ -26,13 +26,17 @@ impl<'s> Browser<'s> {
     }
 
     fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        self.request_to(&self.server.anonymous(), method, path)
+    }
+
+    /// The same to a server that may be another one on the same database.
+    fn request_to(&self, server: &Client, method: &str, path: &str) -> RequestBuilder {
         let cookies: Vec<String> = self
             .cookies
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
-        self.server
-            .anonymous()
+        server
             .request(method, path)
             .header("cookie", &cookies.join("; "))
             .header("user-agent", "A browser")
@@ -378,6 +382,22 @@ testkit::both_databases! {
         browser.call("GET", "/CertificateStoreTypes").await.expect(200);
         accounts::reset_password(&cx, account.name(), "another horse battery".into()).await.unwrap();
         browser.call("GET", "/CertificateStoreTypes").await.expect(401);
+    }
+
+    async fn a_session_that_ends_on_one_server_ends_on_the_other(server: TestServer) {
+        let account = server.account(&["/certificate_stores/read/"]).await;
+        let (_app, other) = server.second().await;
+        let mut browser = Browser::new(&server);
+        browser.sign_in(account.name(), PASSWORD).await.expect(204);
+        let there = async || {
+            let request = browser.request_to(&other.anonymous(), "GET", "/CertificateStoreTypes");
+            request.header(GUARD.0, GUARD.1).send().await
+        };
+        // Twice, so that the other one has it in memory if it keeps any of it.
+        there().await.expect(200);
+        there().await.expect(200);
+        browser.call("POST", "/signout").await.expect(204);
+        there().await.expect(401);
     }
 
     async fn sessions_are_seen_and_ended_by_those_who_may(server: TestServer) {
