@@ -2,6 +2,7 @@
 //! [`audit`]. The router is on this page, in the order of the reference.
 
 mod agents;
+mod analytics;
 mod app;
 mod application_settings;
 pub mod audit;
@@ -43,6 +44,7 @@ pub use start::ADMINISTRATOR_ROLE;
 pub(crate) fn routes() -> OpenApiRouter {
     OpenApiRouter::new()
         .merge(agents::routes())
+        .merge(analytics::routes())
         .merge(application_settings::routes())
         .merge(audit::routes())
         .merge(authorities::routes())

@@ -7,6 +7,7 @@ mod csv;
 mod delete;
 mod download;
 mod fields;
+mod figures;
 mod file;
 mod history;
 mod import;
@@ -102,6 +103,7 @@ pub(crate) async fn authorize_named(
     }
 }
 
+pub(crate) use figures::{Happening, active, by_week};
 pub(crate) use record::{New, Origin, record, record_new, record_seen};
 pub(crate) use stored::{add_history, chain, load, private_key};
 

@@ -38,6 +38,26 @@ pub(crate) async fn condition(
     crate::certificates::condition(connection, cx, &row.query).await
 }
 
+/// What a collection is called.
+///
+/// # Errors
+/// 400 naming `place` for an unknown collection.
+pub(crate) async fn name(
+    connection: &impl ConnectionTrait,
+    place: &str,
+    id: i64,
+) -> Result<String, Error> {
+    let name = certificate_collections::Entity::find_by_id(id)
+        .select_only()
+        .column(certificate_collections::Column::Name)
+        .into_tuple()
+        .one(connection)
+        .await?;
+    name.ok_or_else(|| {
+        Error::bad_request(format!("{place}: there is no certificate collection {id}."))
+    })
+}
+
 /// Those of some certificates that are not in the collection, ones that do not exist among them.
 ///
 /// # Errors

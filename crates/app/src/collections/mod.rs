@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use counting::Counting;
-pub(crate) use membership::{condition, containing, differs_by_caller, missing, names};
+pub(crate) use membership::{condition, containing, differs_by_caller, missing, name, names};
 
 use crate::cx::Cx;
 use crate::error::Error;

@@ -56,6 +56,25 @@ fn pairs(query: &str) -> Result<Vec<(String, String)>, Error> {
     Ok(found)
 }
 
+/// The numbers of a parameter that stands once for each, or once with commas in between.
+///
+/// # Errors
+/// 400 naming the parameter and what is no number.
+pub(crate) fn numbers(uri: &axum::http::Uri, parameter: &str) -> Result<Vec<i64>, Error> {
+    let pairs = pairs(uri.query().unwrap_or_default())?;
+    let given = pairs
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case(parameter))
+        .flat_map(|(_, text)| text.split(','))
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
+    let number = |text: &str| {
+        let wrong = || Error::bad_request(format!("{parameter}: {text:?} is not a number."));
+        text.parse().map_err(|_| wrong())
+    };
+    given.map(number).collect()
+}
+
 fn decode(text: &str) -> Result<String, Error> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

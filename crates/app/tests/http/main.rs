@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what is missing in a test fails it")]
 
 mod agents;
+mod analytics;
 mod application_settings;
 mod applications;
 mod audit;

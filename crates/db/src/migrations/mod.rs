@@ -8,6 +8,7 @@ mod m0006_identity_providers;
 mod m0007_audit_search;
 mod m0008_metadata_fields;
 mod m0009_revocation;
+mod m0010_past;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -50,6 +51,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0009_revocation",
         statements: m0009_revocation::STATEMENTS,
+    },
+    Migration {
+        name: "0010_past",
+        statements: m0010_past::STATEMENTS,
     },
 ];
 
