@@ -8,7 +8,7 @@ mod m0006_identity_providers;
 mod m0007_audit_search;
 mod m0008_metadata_fields;
 mod m0009_revocation;
-mod m0010_past;
+mod m0010_analytics;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -53,8 +53,8 @@ const ALL: &[Migration] = &[
         statements: m0009_revocation::STATEMENTS,
     },
     Migration {
-        name: "0010_past",
-        statements: m0010_past::STATEMENTS,
+        name: "0010_analytics",
+        statements: m0010_analytics::STATEMENTS,
     },
 ];
 
