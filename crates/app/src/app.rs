@@ -13,8 +13,8 @@ use crate::security::token_keys::{self, TokenKeyCache};
 use crate::security::{AccountNames, CredentialCache, GrantsCache, RateLimits, Rates, TokenCache};
 use crate::web::{self, ApiRoutes};
 use crate::{
-    application_settings, audit, authorities, certificate_stores, collections, enrollment, start,
-    templates,
+    application_settings, audit, authorities, certificate_stores, certificates, collections,
+    enrollment, start, templates,
 };
 
 /// What an application is opened with.
@@ -130,6 +130,7 @@ pub struct App {
     pub(crate) issuers: authorities::IssuerCache,
     pub(crate) store_order: certificate_stores::StoreOrder,
     pub(crate) counting: collections::Counting,
+    pub(crate) imports: certificates::Imports,
     pub(crate) egress: egress::Client,
     pub(crate) audit: audit::Log,
     pub(crate) enrollments: enrollment::Recorder,
@@ -180,6 +181,7 @@ impl App {
             issuers: authorities::IssuerCache::default(),
             store_order: certificate_stores::StoreOrder::default(),
             counting: collections::Counting::default(),
+            imports: certificates::Imports::default(),
             egress,
             audit: audit::Log::default(),
             templates: templates::Names::default(),

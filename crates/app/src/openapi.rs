@@ -111,7 +111,10 @@ fn complete_operation(operation: &mut Operation, version: u8) {
     }
     if operation.request_body.is_some() {
         refuse("413", "The body is larger than the server accepts.");
-        refuse("415", "The body is not JSON.");
+        refuse(
+            "415",
+            "The body is of a media type that the operation does not read.",
+        );
     }
 }
 

@@ -28,7 +28,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::ServiceExt as _;
 
-use app::web::{PeerAddress, PeerCertificate};
+use app::web::{PeerAddress, PeerCertificate, RequestProgress};
 
 mod framing;
 mod guarded;
@@ -67,7 +67,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// Time for the head of a request, for idling between two, and for taking the next part of an answer.
     pub headers: Duration,
-    /// Time for a request from its head to the head of its answer.
+    /// Time for a request from its head to the head of its answer, and from one step to the next for those that say how they come
+    /// on.
     pub request: Duration,
     /// Time for requests under way once the end has come.
     pub grace: Duration,
@@ -276,15 +277,17 @@ async fn http(
             request.extensions_mut().insert(certificate.clone());
         }
         let version = request.version();
+        let progress = RequestProgress::default();
+        request.extensions_mut().insert(progress.clone());
         let answer = match framing::refusal(&request) {
             Some(refusal) => Either::Left(async { Ok(refusal) }),
             None => Either::Right(serving.router.clone().oneshot(request.map(Body::new))),
         };
         async move {
-            let mut response = match tokio::time::timeout(limits.request, answer).await {
-                Ok(Ok(response)) => response,
-                Ok(Err(never)) => match never {},
-                Err(_) => took_too_long(version),
+            let mut response = match in_time(limits.request, &progress, answer).await {
+                Some(Ok(response)) => response,
+                Some(Err(never)) => match never {},
+                None => took_too_long(version),
             };
             app::web::secure(response.headers_mut());
             Ok::<_, Infallible>(response)
@@ -315,6 +318,25 @@ async fn http(
         builder.serve_connection(TokioIo::new(Guarded::new(stream, limits.headers)), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%address, %error, "connection ended early");
+    }
+}
+
+/// The answer, if there is one in time. A request that has come on in the meantime has as much time again.
+async fn in_time<T>(
+    limit: Duration,
+    progress: &RequestProgress,
+    answer: impl Future<Output = T>,
+) -> Option<T> {
+    let mut answer = std::pin::pin!(answer);
+    let mut steps = 0;
+    loop {
+        if let Ok(answer) = tokio::time::timeout(limit, answer.as_mut()).await {
+            return Some(answer);
+        }
+        if progress.steps() == steps {
+            return None;
+        }
+        steps = progress.steps();
     }
 }
 

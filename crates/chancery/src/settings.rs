@@ -200,7 +200,8 @@ pub const SETTINGS: &[Setting] = &[
         name: "request_timeout_seconds",
         kind: Kind::Number,
         default: "120",
-        help: "How long a request may take as a whole; after that it is answered with 503.",
+        help: "How long a request may take as a whole; after that it is answered with 503. A stream of certificates may take \
+               so long from lot to lot.",
     },
     Setting {
         name: "failed_sign_ins_per_minute",

@@ -213,6 +213,21 @@ impl RequestBuilder {
         answer
     }
 
+    /// Sends it with a body that comes in parts; an error among them breaks it off.
+    ///
+    /// # Panics
+    /// When the answer is not as the OpenAPI document says.
+    pub async fn send_parts(
+        self,
+        parts: impl futures::Stream<Item = Result<Vec<u8>, std::io::Error>> + Send + 'static,
+    ) -> Answer {
+        let (answer, checked) = self.send_body(Body::from_stream(parts)).await;
+        if let Err(reason) = checked {
+            panic!("{reason}");
+        }
+        answer
+    }
+
     /// Sends it. Answers also what the answer has that the OpenAPI document does not declare.
     ///
     /// # Panics

@@ -225,26 +225,23 @@ struct Piece {
     is_meant: bool,
 }
 
-impl Piece {
-    /// What is odd about the certificate, for its history.
-    fn oddities(&self) -> String {
-        let warnings = &self.found.warnings;
-        if warnings.is_empty() {
-            return String::new();
-        }
-        let told: Vec<String> = warnings
-            .iter()
-            .take(WARNINGS_TOLD)
-            .map(ToString::to_string)
-            .collect();
-        let more = warnings.len().saturating_sub(WARNINGS_TOLD);
-        let more = if more == 0 {
-            String::new()
-        } else {
-            format!("; and {more} more")
-        };
-        format!(" It is odd: {}{more}.", told.join("; "))
+/// What is odd about a certificate, for its history; begins with a blank unless nothing is.
+pub(super) fn oddities(warnings: &[pki::Warning]) -> String {
+    if warnings.is_empty() {
+        return String::new();
     }
+    let told: Vec<String> = warnings
+        .iter()
+        .take(WARNINGS_TOLD)
+        .map(ToString::to_string)
+        .collect();
+    let more = warnings.len().saturating_sub(WARNINGS_TOLD);
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!("; and {more} more")
+    };
+    format!(" It is odd: {}{more}.", told.join("; "))
 }
 
 /// The certificates with their keys.
@@ -347,7 +344,10 @@ impl Import {
             let comment = || {
                 let key = if new_key { " with its private key" } else { "" };
                 let place = &piece.found.place;
-                format!("Imported{key} from a file ({place}).{}", piece.oddities())
+                format!(
+                    "Imported{key} from a file ({place}).{}",
+                    oddities(&piece.found.warnings)
+                )
             };
             let origin = Origin {
                 owner_role_id,

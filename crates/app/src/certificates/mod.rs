@@ -1,6 +1,7 @@
 //! `/Certificates`: the inventory.
 
 mod analyze;
+mod bulk;
 mod chosen;
 mod counts;
 mod csv;
@@ -103,6 +104,7 @@ pub(crate) async fn authorize_named(
     }
 }
 
+pub(crate) use bulk::{Imports, PATH as STREAMED};
 pub(crate) use figures::{Happening, active, by_week};
 pub(crate) use record::{New, Origin, record, record_new, record_seen};
 pub(crate) use stored::{add_history, chain, load, private_key};
@@ -123,6 +125,8 @@ pub(crate) fn routes() -> OpenApiRouter {
         .routes(routes!(download_file))
         .routes(routes!(recover::recover))
         .routes(routes!(import::import))
+        .routes(routes!(bulk::import, bulk::list))
+        .routes(routes!(bulk::one))
         .routes(routes!(analyze::analyze))
         .routes(routes!(validate::validate))
         .routes(routes!(change_owner))

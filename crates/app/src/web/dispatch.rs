@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::Router;
@@ -21,7 +22,7 @@ use super::path::{self, Template};
 use crate::app::App;
 use crate::cx::{Caller, Cx};
 use crate::error::{Error, Kind};
-use crate::{agents, audit, authorities, openapi, security};
+use crate::{agents, audit, authorities, certificates, openapi, security};
 
 /// Where a request came from. The listener puts it into the request's extensions.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,22 @@ pub struct PeerAddress(pub SocketAddr);
 /// handshake had one; it has been verified against the agents' authority there.
 #[derive(Clone, Debug)]
 pub struct PeerCertificate(pub Vec<u8>);
+
+/// A request that takes long says that it comes on: the listener, which puts this into the request's extensions, gives it time anew.
+#[derive(Clone, Debug, Default)]
+pub struct RequestProgress(Arc<AtomicU64>);
+
+impl RequestProgress {
+    /// A step is done.
+    pub fn step(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many are done.
+    pub fn steps(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// One version of the API: its router, its paths, its document.
 pub(crate) struct ApiRoutes {
@@ -299,8 +316,15 @@ async fn handle(
         // Go clients send the body `null` with every GET.
         *request.body_mut() = Body::empty();
     }
-    let (body, share) = cx.app().bodies.count(std::mem::take(request.body_mut()));
-    *request.body_mut() = body;
+    let budget = &cx.app().bodies;
+    let share = if path == certificates::STREAMED && request.method() == Method::POST {
+        // Read as it comes, not held in memory.
+        budget.count(Body::empty()).1
+    } else {
+        let (body, share) = budget.count(std::mem::take(request.body_mut()));
+        *request.body_mut() = body;
+        share
+    };
     request.extensions_mut().insert(cx);
     let response = match routes.router.clone().oneshot(request).await {
         Ok(response) => response,

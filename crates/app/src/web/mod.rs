@@ -18,7 +18,7 @@ pub(crate) use bodies::{Body, Json, List, NoContent, PathId};
 pub(crate) use body_budget::BodyBudget;
 pub(crate) use date::Date;
 pub(crate) use dispatch::{ApiRoutes, serve};
-pub use dispatch::{PeerAddress, PeerCertificate};
+pub use dispatch::{PeerAddress, PeerCertificate, RequestProgress};
 pub(crate) use maybe::Maybe;
 pub(crate) use path::below as path_below;
 pub(crate) use query_string::{Paging, Query};

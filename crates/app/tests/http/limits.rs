@@ -286,7 +286,8 @@ testkit::both_databases! {
         let inside = format!("{{\"Name\": \"a\", \"Description\": {arrays}}}");
         let mut driven = 0;
         for (method, path, operation) in operations() {
-            if operation.get("requestBody").is_none() {
+            // What is no JSON has no nesting.
+            if operation["requestBody"]["content"].get("application/json").is_none() {
                 continue;
             }
             for body in [&arrays, &objects, &open, &inside] {

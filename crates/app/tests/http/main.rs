@@ -11,6 +11,7 @@ mod audit_tampering;
 mod bearer;
 mod certificate_authority;
 mod certificate_files;
+mod certificate_import;
 mod certificate_metadata;
 mod certificate_security;
 mod certificate_store_containers;

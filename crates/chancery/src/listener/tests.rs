@@ -480,3 +480,23 @@ async fn an_address_in_use_is_named() {
             .starts_with(&format!("cannot listen on {address}: Address already"))
     );
 }
+
+#[tokio::test]
+async fn a_request_that_comes_on_has_time_anew() {
+    let limit = Duration::from_millis(300);
+    let steps = async |progress: app::web::RequestProgress, steps: bool| {
+        let told = progress.clone();
+        let answer = async move {
+            for _ in 0..40 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                if steps {
+                    told.step();
+                }
+            }
+            7
+        };
+        super::in_time(limit, &progress, answer).await
+    };
+    assert_eq!(steps(RequestProgress::default(), true).await, Some(7));
+    assert_eq!(steps(RequestProgress::default(), false).await, None);
+}

@@ -9,6 +9,7 @@ mod m0007_audit_search;
 mod m0008_metadata_fields;
 mod m0009_revocation;
 mod m0010_analytics;
+mod m0013_imports;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -55,6 +56,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0010_analytics",
         statements: m0010_analytics::STATEMENTS,
+    },
+    Migration {
+        name: "0013_imports",
+        statements: m0013_imports::STATEMENTS,
     },
 ];
 

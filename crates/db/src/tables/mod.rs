@@ -25,6 +25,7 @@ pub mod claims;
 pub mod collection_favorites;
 pub mod counters;
 pub mod identity_providers;
+pub mod imports;
 pub mod job_history;
 pub mod metadata_fields;
 pub mod orchestrator_jobs;

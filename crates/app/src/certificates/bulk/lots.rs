@@ -1,0 +1,235 @@
+//! A lot of certificates into the inventory, in one transaction with how far the import has come and with its record.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use db::tables::imports::Model;
+use db::tables::{certificate_metadata, certificates, imports};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use serde_json::json;
+
+use super::progress::RUNNING;
+use super::reading::{Found, Lot};
+use crate::application_settings::OwnerPolicy;
+use crate::audit::{self, Category, Entry, Operation};
+use crate::certificates::record::{New, Origin, record_new};
+use crate::certificates::{metadata, stored};
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::metadata_fields;
+
+/// Certificates that are looked for in one statement.
+const LOOKED_FOR: usize = 500;
+/// Failures that are kept of an import.
+const FAILURES_MAX: usize = 100;
+
+/// What is to be said of all certificates of a stream.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) cx: Cx,
+    /// The owner of new ones, where one is named.
+    pub(super) owner_role_id: Option<i64>,
+    pub(super) metadata: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// Writes a lot and answers the import's row as it is then.
+    pub(super) async fn write(
+        self,
+        tx: &db::Tx,
+        mut row: Model,
+        lot: Arc<Lot>,
+        began_at: i64,
+    ) -> Result<Model, Error> {
+        let cx = &self.cx;
+        let before = row.octets;
+        if !lot.found.is_empty() {
+            let known = known(tx, &lot.found).await?;
+            let mut seen = HashSet::with_capacity(lot.found.len());
+            let mut new: Vec<&Found> = lot
+                .found
+                .iter()
+                .filter(|found| !known.contains_key(&found.sha256) && seen.insert(&found.sha256))
+                .collect();
+            // In one order for everybody: two that bring the same certificates never wait for each other in a circle.
+            new.sort_unstable_by_key(|found| &found.sha256);
+            let metadata = metadata_fields::check_in(tx, &self.metadata).await?;
+            let ids = self.add(tx, row.id, &new, &metadata).await?;
+            let updated = self.update(tx, row.id, &known, &metadata).await?;
+            let counts = [new.len(), updated.len()].map(|count| count.cast_signed() as i64);
+            row.new_certificates += counts[0];
+            row.updated_certificates += counts[1];
+            row.known_certificates += lot.found.len().cast_signed() as i64 - counts[0] - counts[1];
+            if counts != [0, 0] {
+                let entry = entry(&row, before, &lot, &new, &ids, &updated);
+                audit::record(tx, cx, entry).await?;
+            }
+        }
+        row.failed_certificates += lot.failures.len().cast_signed() as i64;
+        if !lot.failures.is_empty() {
+            let mut kept: Vec<(u64, String)> = serde_json::from_str(&row.failures)?;
+            let room = FAILURES_MAX.saturating_sub(kept.len());
+            let more = lot.failures.iter().take(room);
+            kept.extend(more.map(|failure| (failure.offset, failure.reason.clone())));
+            row.failures = serde_json::to_string(&kept)?;
+        }
+        row.octets = lot.end.cast_signed();
+        row.updated_at = cx.now();
+        row.active_ms += (cx.now() - began_at).max(0);
+        save(tx, &row).await?;
+        Ok(row)
+    }
+
+    /// The new ones. Answers their ids.
+    async fn add(
+        &self,
+        tx: &db::Tx,
+        import: uuid::Uuid,
+        new: &[&Found],
+        metadata: &[(String, String)],
+    ) -> Result<Vec<i64>, Error> {
+        if new.is_empty() {
+            return Ok(Vec::new());
+        }
+        let owner_role_id = match self.owner_role_id {
+            Some(id) => Some(id),
+            None => OwnerPolicy::load(tx).await?.default_owner(tx).await?,
+        };
+        let [ids] = db::reserve_ids(tx, ["certificates"], new.len()).await?;
+        let rows = new.iter().zip(&ids).map(|(found, id)| New {
+            cx: &self.cx,
+            id: *id,
+            certificate: &found.certificate,
+            origin: Origin {
+                owner_role_id,
+                metadata,
+                history: Some((
+                    "Imported",
+                    format!("Imported as part of import {import}.{}", found.oddities),
+                )),
+                ..Origin::default()
+            },
+        });
+        record_new(tx, &rows.collect::<Vec<_>>()).await?;
+        Ok(ids)
+    }
+
+    /// Metadata of those that are known and have other values. Answers their ids.
+    async fn update(
+        &self,
+        tx: &db::Tx,
+        import: uuid::Uuid,
+        known: &HashMap<Vec<u8>, i64>,
+        metadata: &[(String, String)],
+    ) -> Result<Vec<i64>, Error> {
+        use certificate_metadata::{Column, Entity};
+        if metadata.is_empty() || known.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut ids: Vec<i64> = known.values().copied().collect();
+        ids.sort_unstable();
+        let mut there: HashSet<(i64, String, String)> = HashSet::new();
+        for some in ids.chunks(LOOKED_FOR) {
+            let rows = Entity::find()
+                .filter(Column::CertificateId.is_in(some.iter().copied()))
+                .all(tx)
+                .await?;
+            there.extend(
+                rows.into_iter()
+                    .map(|row| (row.certificate_id, row.name_fold, row.value)),
+            );
+        }
+        let is_there = |id: i64, name: &str, value: &str| {
+            there.contains(&(id, db::fold(name), value.to_owned()))
+        };
+        ids.retain(|id| {
+            !metadata
+                .iter()
+                .all(|(name, value)| is_there(*id, name, value))
+        });
+        for id in &ids {
+            metadata::enter(tx, *id, metadata).await?;
+        }
+        let lines = ids.iter().map(|id| {
+            let comment = format!("Imported again as part of import {import}: new metadata.");
+            stored::history_row(&self.cx, *id, "Imported", &comment)
+        });
+        db::insert_all(tx, lines.collect()).await?;
+        Ok(ids)
+    }
+}
+
+/// The ids of those that are known, by digest.
+async fn known(tx: &db::Tx, found: &[Found]) -> Result<HashMap<Vec<u8>, i64>, Error> {
+    use certificates::{Column, Entity};
+    let mut known = HashMap::new();
+    for some in found.chunks(LOOKED_FOR) {
+        let rows: Vec<(Vec<u8>, i64)> = Entity::find()
+            .select_only()
+            .columns([Column::Sha256, Column::Id])
+            .filter(Column::Sha256.is_in(some.iter().map(|found| found.sha256.clone())))
+            .into_tuple()
+            .all(tx)
+            .await?;
+        known.extend(rows);
+    }
+    Ok(known)
+}
+
+/// Writes how far the import has come, as long as no other request reads its stream.
+///
+/// # Errors
+/// 409 when another does.
+pub(super) async fn save(tx: &db::Tx, row: &Model) -> Result<(), Error> {
+    let changed = imports::ActiveModel {
+        id: ActiveValue::NotSet,
+        run_id: ActiveValue::NotSet,
+        ..imports::ActiveModel::from(row.clone()).reset_all()
+    };
+    let written = imports::Entity::update_many()
+        .set(changed)
+        .filter(imports::Column::Id.eq(row.id))
+        .filter(imports::Column::RunId.eq(row.run_id))
+        .filter(imports::Column::State.eq(RUNNING))
+        .exec(tx)
+        .await?;
+    match written.rows_affected {
+        0 => Err(Error::conflict(format!(
+            "Import {} goes on in another request.",
+            row.id
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// One record of a lot: which certificates came by it, by their ids and by a digest of their digests.
+fn entry(
+    row: &Model,
+    before: i64,
+    lot: &Lot,
+    new: &[&Found],
+    ids: &[i64],
+    updated: &[i64],
+) -> Entry {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    new.iter().for_each(|found| digest.update(&found.sha256));
+    let message = format!(
+        "Import {}, octets {before} to {}: {} new certificates, {} updated.",
+        row.id,
+        lot.end,
+        new.len(),
+        updated.len()
+    );
+    let title = format!("Import {}", row.id);
+    Entry::new(Operation::Imported, Category::Certificate, title, message).after(json!({
+        "ImportId": row.id,
+        "Octets": [before, lot.end],
+        "New": new.len(),
+        "FirstId": ids.iter().min(),
+        "LastId": ids.iter().max(),
+        // Of the SHA-256 of each, in the order of their ids.
+        "Sha256": hex::encode_upper(digest.finish()),
+        "Updated": updated,
+    }))
+}

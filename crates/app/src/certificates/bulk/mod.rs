@@ -1,0 +1,431 @@
+//! `/Chancery/Certificates/Import`: certificates as a stream of any length. It is read as it comes and written in lots; each lot is
+//! on disk together with how far the stream has come, so that what breaks off goes on where it was. `docs/import.md`.
+
+mod lots;
+mod progress;
+mod reading;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+use db::tables::imports::{self, Model};
+use futures::StreamExt;
+use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait, IntoActiveModel};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use crate::audit::{self, Category, Entry, Level, Operation};
+use crate::cx::{Caller, Cx};
+use crate::enrollment;
+use crate::error::{Error, Kind};
+use crate::metadata_fields;
+use crate::security::Permission;
+use crate::web::{Json, List, Paging, PathId, Query, RequestProgress};
+use lots::Plan;
+pub(crate) use progress::Imports;
+use progress::{COMPLETE, FAILED, HEARTBEAT_MS, INTERRUPTED, ImportResponse, RUNNING, Reading};
+use reading::{Ending, Lot, Part};
+use stream::Format;
+
+/// The path below the base: its body is read as it comes, and counts nowhere as being in memory.
+pub(crate) const PATH: &str = "/Chancery/Certificates/Import";
+
+/// Parts of the body that wait to be taken apart.
+const PARTS_WAITING: usize = 32;
+/// When no octet came for so long, what is there is written.
+const PAUSE: Duration = Duration::from_secs(1);
+/// When no octet came for so long, the stream has broken off.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How often writing a lot is tried.
+const TRIES: u64 = 4;
+/// Between two tries, times the number of tries.
+const REST: Duration = Duration::from_millis(200);
+
+/// Which import, and what is said of all certificates of the stream.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "PascalCase")]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct ImportQuery {
+    /// The import's id, so that it can be watched while it runs, and go on when it breaks off; a new one unless given.
+    id: Option<Uuid>,
+    /// The octet of the stream that the body begins with, 0 unless given: has to be `Octets` of the import.
+    #[param(minimum = 0)]
+    from: Option<i64>,
+    /// The role that owns new certificates; the default owner unless given.
+    owner_role_id: Option<i64>,
+    /// The same, by name.
+    owner_role_name: Option<String>,
+    /// Metadata of all certificates of the stream, known ones too: a JSON object of values by field name.
+    metadata: Option<String>,
+}
+
+/// Imports certificates as a stream of any length: PEM, or DER certificates one after another. What is no certificate is counted and
+/// passed over. Each lot is on disk with how far the stream has come; what breaks off goes on with the same `id` and with `from`.
+/// An owner needs the right to give a new certificate to that role, metadata `/certificates/collections/metadata/modify/`.
+#[utoipa::path(
+    post, path = "/Chancery/Certificates/Import", tag = "Chancery", params(ImportQuery),
+    request_body(content((String = "application/x-pem-file"), (String = "application/octet-stream")), description = "The stream from octet `from` on"),
+    responses((status = 200, body = ImportResponse, description = "All of it was read"), (status = 409, body = crate::error::ErrorBody, description = "It is under way, complete, or stands at another octet")),
+    extensions(("x-permissions" = json!(["/certificates/import/"])))
+)]
+pub(super) async fn import(
+    cx: Cx,
+    Query(query): Query<ImportQuery>,
+    request: Request,
+) -> Result<Json<ImportResponse>, Error> {
+    import_stream(&cx, query, request).await.map(Json)
+}
+
+/// Imports of streams, the oldest first unless sorted otherwise.
+#[utoipa::path(
+    get, path = "/Chancery/Certificates/Import", tag = "Chancery", params(Paging),
+    responses((status = 200, body = Vec<ImportResponse>, description = "A page")),
+    extensions(("x-permissions" = json!(["/certificates/import/"])))
+)]
+pub(super) async fn list(
+    cx: Cx,
+    Query(paging): Query<Paging>,
+) -> Result<List<ImportResponse>, Error> {
+    progress::list(&cx, &paging).await
+}
+
+/// How far an import has come.
+#[utoipa::path(
+    get, path = "/Chancery/Certificates/Import/{id}", tag = "Chancery", params(("id" = Uuid, Path, description = "Its id")),
+    responses((status = 200, body = ImportResponse, description = "As far as it is on disk")),
+    extensions(("x-permissions" = json!(["/certificates/import/"])))
+)]
+pub(super) async fn one(cx: Cx, PathId(id): PathId<Uuid>) -> Result<Json<ImportResponse>, Error> {
+    progress::one(&cx, id).await.map(Json)
+}
+
+async fn import_stream(
+    cx: &Cx,
+    query: ImportQuery,
+    request: Request,
+) -> Result<ImportResponse, Error> {
+    cx.authorize(Permission::CertificatesImport)?;
+    let format = format(request.headers())?;
+    let metadata = given_metadata(query.metadata.as_deref())?;
+    if !metadata.is_empty() {
+        cx.authorize(Permission::CertificatesMetadataModify)?;
+    }
+    let metadata = metadata_fields::check(cx.db().read(), &metadata).await?;
+    let owner_name = query.owner_role_name.as_deref();
+    let owner = enrollment::first_owner(cx, query.owner_role_id, owner_name, None).await?;
+    let plan = Plan {
+        cx: cx.clone(),
+        owner_role_id: owner.role_id.filter(|_| owner.named),
+        metadata,
+    };
+    let id = query.id.unwrap_or_else(|| cx.guid());
+    let reading = cx.app().imports.begin(id, whose(cx))?;
+    let row = begin(&plan, id, format, query.from.unwrap_or(0)).await?;
+    let (parts, taken) = mpsc::channel(PARTS_WAITING);
+    let (lots, waiting) = mpsc::channel(1);
+    let from = row.octets.unsigned_abs();
+    tokio::task::spawn_blocking(move || reading::read(format, from, taken, &lots));
+    let progress = request.extensions().get::<RequestProgress>().cloned();
+    // A task of its own: when the caller goes away, what has come is still written.
+    let written = tokio::spawn(write(plan, row, waiting, reading, progress));
+    pump(request.into_body(), parts).await;
+    let failed = written.await.map_err(Error::internal)??;
+    match failed {
+        Some(reason) => Err(Error::bad_request(format!("Body: {reason}"))),
+        None => progress::one(cx, id).await,
+    }
+}
+
+/// Passes the body on as it comes. What is dropped without an end has broken off.
+async fn pump(body: Body, parts: mpsc::Sender<Part>) {
+    let mut octets = body.into_data_stream();
+    let mut silent = Duration::ZERO;
+    loop {
+        let part = match tokio::time::timeout(PAUSE, octets.next()).await {
+            Ok(Some(Ok(part))) => {
+                silent = Duration::ZERO;
+                Part::Octets(part)
+            }
+            Ok(None) => Part::End,
+            Ok(Some(Err(_))) => Part::Broken("The body ended before its announced length.".into()),
+            Err(_) if silent >= SILENCE => {
+                let seconds = SILENCE.as_secs();
+                Part::Broken(format!("No octet came for {seconds} seconds."))
+            }
+            Err(_) => {
+                silent += PAUSE;
+                Part::Pause
+            }
+        };
+        let goes_on = matches!(part, Part::Octets(_) | Part::Pause);
+        // Nobody takes it: writing has failed.
+        if parts.send(part).await.is_err() || !goes_on {
+            return;
+        }
+    }
+}
+
+fn format(headers: &HeaderMap) -> Result<Format, Error> {
+    let media = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let media = media
+        .and_then(|media| media.split(';').next())
+        .unwrap_or_default();
+    match media.trim().to_ascii_lowercase().as_str() {
+        "application/x-pem-file" | "application/pem-certificate-chain" | "text/plain" => {
+            Ok(Format::Pem)
+        }
+        "application/octet-stream" | "application/pkix-cert" => Ok(Format::Der),
+        other => Err(Error::new(
+            Kind::BadMediaType,
+            format!(
+                "The body has to be application/x-pem-file or, for DER, application/octet-stream, not {other:?}."
+            ),
+        )),
+    }
+}
+
+fn given_metadata(text: Option<&str>) -> Result<Vec<(String, String)>, Error> {
+    let Some(text) = text else {
+        return Ok(Vec::new());
+    };
+    let object: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|error| Error::bad_request(format!("Metadata: no JSON object: {error}.")))?;
+    let mut given = metadata_fields::given(Some(object))?;
+    given.retain(|(_, value)| !metadata_fields::is_blank(value));
+    Ok(given)
+}
+
+/// Who asks, as the provider knows it.
+fn whose(cx: &Cx) -> (String, String) {
+    match cx.caller() {
+        Caller::Identity(identity) => (identity.provider.clone(), identity.subject.clone()),
+        Caller::System(reason) => (String::new(), (*reason).to_owned()),
+    }
+}
+
+/// The row of an import that begins or goes on.
+async fn begin(plan: &Plan, id: Uuid, format: Format, from: i64) -> Result<Model, Error> {
+    let plan = plan.clone();
+    let db = plan.cx.db().clone();
+    db.write("certificates.import_begin", move |tx| {
+        Box::pin(async move {
+            let (cx, now) = (&plan.cx, plan.cx.now());
+            let (provider, subject) = whose(cx);
+            let row = match progress::locked(tx, id).await? {
+                None if from != 0 => {
+                    return Err(Error::conflict(format!(
+                        "from: import {id} is new; it begins with octet 0."
+                    )));
+                }
+                None => {
+                    let row = Model {
+                        id,
+                        run_id: cx.guid(),
+                        format: format.number(),
+                        state: RUNNING,
+                        reason: None,
+                        username: cx.caller_name(),
+                        provider,
+                        subject,
+                        owner_role_id: plan.owner_role_id,
+                        metadata: serde_json::to_string(&plan.metadata)?,
+                        octets: 0,
+                        new_certificates: 0,
+                        known_certificates: 0,
+                        updated_certificates: 0,
+                        failed_certificates: 0,
+                        failures: "[]".into(),
+                        runs: 1,
+                        active_ms: 0,
+                        started_at: now,
+                        updated_at: now,
+                        ended_at: None,
+                    };
+                    imports::Entity::insert(row.clone().into_active_model())
+                        .exec_without_returning(tx)
+                        .await?;
+                    row
+                }
+                Some(row) => {
+                    check_resumed(&plan, &row, format, from)?;
+                    let row = Model {
+                        run_id: cx.guid(),
+                        state: RUNNING,
+                        reason: None,
+                        runs: row.runs + 1,
+                        updated_at: now,
+                        ended_at: None,
+                        ..row
+                    };
+                    let changed = imports::ActiveModel {
+                        id: ActiveValue::Unchanged(id),
+                        ..row.clone().into_active_model().reset_all()
+                    };
+                    imports::Entity::update(changed).validate()?.exec(tx).await?;
+                    row
+                }
+            };
+            let verb = if row.runs == 1 { "begins" } else { "goes on" };
+            let message = format!("Import {id} {verb} at octet {}.", row.octets);
+            let title = format!("Import {id}");
+            let entry = Entry::new(Operation::Created, Category::Certificate, title, message);
+            let fields: Vec<&str> = plan.metadata.iter().map(|(name, _)| name.as_str()).collect();
+            let after = json!({ "ImportId": id, "Octets": row.octets, "OwnerRoleId": row.owner_role_id, "Metadata": fields });
+            audit::record(tx, cx, entry.after(after)).await?;
+            Ok(row)
+        })
+    })
+    .await
+}
+
+/// Whether an import can go on with this request.
+fn check_resumed(plan: &Plan, row: &Model, format: Format, from: i64) -> Result<(), Error> {
+    let id = row.id;
+    if (&row.provider, &row.subject) != (&whose(&plan.cx).0, &whose(&plan.cx).1) {
+        return Err(Error::conflict(format!(
+            "id: import {id} is another account's."
+        )));
+    }
+    match row.state {
+        RUNNING if !progress::is_orphaned(&plan.cx, row) => return Err(progress::is_running(id)),
+        COMPLETE => return Err(Error::conflict(format!("Import {id} is complete."))),
+        _ => {}
+    }
+    if row.octets != from {
+        return Err(Error::conflict(format!(
+            "from: import {id} stands at octet {}, not {from}.",
+            row.octets
+        )));
+    }
+    let same = row.format == format.number()
+        && row.owner_role_id == plan.owner_role_id
+        && row.metadata == serde_json::to_string(&plan.metadata)?;
+    match same {
+        true => Ok(()),
+        false => Err(Error::conflict(format!(
+            "Import {id} began with another form of certificates, another owner or other metadata."
+        ))),
+    }
+}
+
+/// Writes the lots as they come, and how it ended. Answers why the stream cannot be read on.
+async fn write(
+    plan: Plan,
+    mut row: Model,
+    mut waiting: mpsc::Receiver<Lot>,
+    reading: Reading,
+    progress: Option<RequestProgress>,
+) -> Result<Option<String>, Error> {
+    let now = || plan.cx.now();
+    let mut began_at = now();
+    while let Some(lot) = waiting.recv().await {
+        let is_silent = lot.found.is_empty() && lot.failures.is_empty() && lot.ending.is_none();
+        if is_silent && now() - row.updated_at < HEARTBEAT_MS {
+            continue;
+        }
+        let ending = lot.ending.clone();
+        let written = write_lot(&plan, &row, Arc::new(lot), began_at).await;
+        began_at = now();
+        if let Some(progress) = &progress {
+            progress.step();
+        }
+        let ending = match (written, ending) {
+            (Ok(now), None) => {
+                row = now;
+                continue;
+            }
+            (Ok(now), Some(ending)) => {
+                row = now;
+                ending
+            }
+            (Err(error), _) => {
+                let reason = format!("A lot could not be written: {}", error.message());
+                // What could not be written before may not be now: who asks is told by the silence.
+                if let Err(error) = end(&plan, row, Ending::Interrupted(reason)).await {
+                    tracing::error!(%error, import = %reading.id, "an import could not be ended");
+                }
+                return Err(error);
+            }
+        };
+        let told = match &ending {
+            Ending::Complete => None,
+            Ending::Interrupted(reason) | Ending::Failed(reason) => Some(reason.clone()),
+        };
+        end(&plan, row, ending).await?;
+        return Ok(told);
+    }
+    Err(Error::internal("the thread that reads a stream has ended"))
+}
+
+/// A lot that another transaction has come before is written again: then its certificates are known.
+async fn write_lot(plan: &Plan, row: &Model, lot: Arc<Lot>, began_at: i64) -> Result<Model, Error> {
+    let mut tries = 0;
+    loop {
+        let (plan, row, lot) = (plan.clone(), row.clone(), Arc::clone(&lot));
+        let db = plan.cx.db().clone();
+        let written = db
+            .write("certificates.import_lot", move |tx| {
+                Box::pin(plan.write(tx, row, lot, began_at))
+            })
+            .await;
+        tries += 1;
+        match written {
+            Err(error)
+                if tries < TRIES && matches!(error.kind(), Kind::Internal | Kind::Unavailable) =>
+            {
+                tracing::warn!(%error, source = ?std::error::Error::source(&error), "a lot of an import is written again");
+                tokio::time::sleep(REST * u32::try_from(tries).unwrap_or(1)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn end(plan: &Plan, row: Model, ending: Ending) -> Result<(), Error> {
+    let cx = plan.cx.clone();
+    let db = cx.db().clone();
+    db.write("certificates.import_end", move |tx| {
+        Box::pin(async move {
+            let (state, operation, level, reason) = match ending {
+                Ending::Complete => (COMPLETE, Operation::Completed, Level::Information, None),
+                Ending::Interrupted(reason) => {
+                    (INTERRUPTED, Operation::Failed, Level::Warning, Some(reason))
+                }
+                Ending::Failed(reason) => (FAILED, Operation::Failed, Level::Failure, Some(reason)),
+            };
+            let row = Model {
+                state,
+                reason,
+                updated_at: cx.now(),
+                ended_at: Some(cx.now()),
+                ..row
+            };
+            lots::save(tx, &row).await?;
+            let message = match &row.reason {
+                None => format!("Import {} is complete.", row.id),
+                Some(reason) => format!("Import {} ended early: {reason}", row.id),
+            };
+            let title = format!("Import {}", row.id);
+            let entry = Entry::new(operation, Category::Certificate, title, message).level(level);
+            let after = json!({
+                "ImportId": row.id,
+                "Octets": row.octets,
+                "New": row.new_certificates,
+                "Known": row.known_certificates,
+                "Updated": row.updated_certificates,
+                "Failed": row.failed_certificates,
+            });
+            audit::record(tx, &cx, entry.after(after)).await
+        })
+    })
+    .await
+}
