@@ -23,6 +23,7 @@ mod metadata_fields;
 mod openapi;
 mod orchestrator_jobs;
 pub mod sealing;
+mod searching;
 pub mod security;
 mod start;
 mod status;
@@ -57,6 +58,7 @@ pub(crate) fn routes() -> OpenApiRouter {
         .merge(identity_providers::routes())
         .merge(metadata_fields::routes())
         .merge(orchestrator_jobs::routes())
+        .merge(searching::routes())
         .merge(security::routes())
         .merge(status::routes())
         .merge(templates::routes())

@@ -28,6 +28,8 @@ pub struct Comparison {
     pub value: Value,
     /// Where the comparison stands in the query, in bytes.
     pub span: Range<usize>,
+    /// At which character of the query it begins, from one, for messages.
+    pub character: usize,
 }
 
 /// A field name as written. Equality leaves out where it stands; case is for the reader to ignore.

@@ -115,11 +115,13 @@ impl Parser<'_> {
             self.value(operator)?
         };
         let span = field.span.start..self.lexer.position();
+        let character = self.character(span.start);
         Ok(Comparison {
             field,
             operator,
             value,
             span,
+            character,
         })
     }
 

@@ -85,7 +85,7 @@ const PLATFORMS: FieldKind = FieldKind::Integer(&[
 const STATUSES: FieldKind = FieldKind::Integer(&[("new", 1), ("approved", 2), ("disapproved", 3)]);
 
 /// What a query may name.
-const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     field("AgentId", FieldKind::Guid, || column(Column::Id)),
     field("ClientMachine", FieldKind::Folded, || {
         column(Column::ClientMachineFold)

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use approve::approve_by_name;
+pub(crate) use list::FIELDS;
 pub(crate) use refusal::{inventory_refusal_reason, refusal_reason};
 pub(crate) use sweep::sweep;
 

@@ -83,7 +83,7 @@ fn column(column: Column) -> SimpleExpr {
 }
 
 /// What a query may name.
-pub(super) const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     field("Id", FieldKind::Integer(&[]), || column(Column::Id)),
     field("Timestamp", FieldKind::Date, || column(Column::At)),
     field("ActingUser", FieldKind::Folded, || {

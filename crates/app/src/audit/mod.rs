@@ -34,6 +34,7 @@ pub(crate) use entry::{Category, Entry, Level, Operation};
 pub use export::Export;
 pub use forward::{Batch, Forwarded, Forwarder};
 pub(crate) use keys::{Log, open};
+pub(crate) use list::FIELDS;
 pub use restore::go_on_after_restore;
 pub use retention::prune;
 pub use sequence::checkpoint;

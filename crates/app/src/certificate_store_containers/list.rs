@@ -24,7 +24,7 @@ use store_containers::{Column, Entity};
 pub(super) const ANY_TYPE: i64 = -1;
 
 /// What queries may name: the search reference of this list.
-const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     field("Name", FieldKind::Folded, || Expr::col(Column::NameFold)),
     field("Id", FieldKind::Integer(&[]), || Expr::col(Column::Id)),
     field("CertStoreType", FieldKind::Integer(&[]), || {

@@ -11,6 +11,7 @@ use jobs::Schedule;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use list::FIELDS;
 pub(crate) use write::create_row;
 
 use crate::cx::Cx;

@@ -28,7 +28,7 @@ const ALLOWED: FieldKind =
     FieldKind::Integer(&[("forbidden", 0), ("optional", 1), ("required", 2)]);
 
 /// What queries may name: the search reference of this list (command-behaviour.md B.1, clients.md 2.4).
-const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     field("ClientMachine", FieldKind::Folded, || {
         column(Column::ClientMachineFold)
     }),
@@ -193,11 +193,13 @@ async fn page_of_ids(cx: &Cx, paging: &Paging) -> Result<(Vec<Uuid>, u64), Error
         .select_only()
         .column(Column::Id)
         .filter(wanted);
-    let total = select.clone().count(connection).await?;
+    // A field that is none is refused also when there is nothing to sort.
+    let sorted = sorted(select.clone(), paging, FIELDS, DEFAULT_SORT, Column::Id)?;
+    let total = select.count(connection).await?;
     if skip >= total {
         return Ok((Vec::new(), total));
     }
-    let ids = sorted(select, paging, FIELDS, DEFAULT_SORT, Column::Id)?
+    let ids = sorted
         .offset(skip)
         .limit(limit)
         .into_tuple()

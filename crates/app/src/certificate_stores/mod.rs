@@ -28,7 +28,7 @@ pub(crate) use for_enrollment::{
     EnrollmentTarget, add_for_enrollment, check_for_enrollment, places_of, types_for, unschedulable,
 };
 pub(crate) use inventory::{InventoryUpdate, last_inventory, record_inventory};
-pub(crate) use list::RoleCheck;
+pub(crate) use list::{FIELDS, RoleCheck};
 pub(crate) use order::{StoreOrder, stores_changed};
 pub(crate) use response::{
     ApplicationStoreResponse, StoreResponse, shown_all, shown_in_application,

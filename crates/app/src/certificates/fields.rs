@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use db::tables::{
-    authorities, certificate_names, certificate_stores, certificates, roles,
+    authorities, certificate_names, certificate_stores, certificates, roles, store_entries,
     store_entry_certificates, templates,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr, UnionType};
@@ -13,8 +13,8 @@ use search::Expression;
 use super::wire;
 use crate::cx::Cx;
 use crate::security::{Permission, Reach};
-use crate::web::list::FieldKind::{Boolean, Date, Folded, Integer, Text, UpperHex};
-use crate::web::list::{Field, Place, field, field_elsewhere};
+use crate::web::list::FieldKind::{Boolean, Date, Folded, Guid, Integer, Text, UpperHex};
+use crate::web::list::{Field, FieldKind, field, field_elsewhere, field_of_several};
 
 use certificates::Column as C;
 
@@ -26,45 +26,36 @@ pub(super) fn id() -> SimpleExpr {
     column(C::Id)
 }
 
-/// What does not depend on who asks. Aliases stand behind the name they repeat.
+/// What does not depend on who asks.
 const OWN: &[Field] = &[
-    field("Id", Integer(&[]), id),
-    field("CertId", Integer(&[]), id),
+    field("Id", Integer(&[]), id).also(&["CertId"]),
     field("Thumbprint", UpperHex, || column(C::Thumbprint)),
     field("SerialNumber", UpperHex, || column(C::SerialNumber)),
-    field("CN", Folded, || column(C::CommonNameFold)),
-    field("IssuedCN", Folded, || column(C::CommonNameFold)),
-    field("DN", Folded, || column(C::SubjectFold)),
-    field("IssuedDN", Folded, || column(C::SubjectFold)),
+    field("CN", Folded, || column(C::CommonNameFold)).also(&["IssuedCN"]),
+    field("DN", Folded, || column(C::SubjectFold)).also(&["IssuedDN"]),
     field("IssuerDN", Folded, || column(C::IssuerFold)),
-    field("OU", Text, || column(C::OrganizationalUnit)),
-    field("IssuedOU", Text, || column(C::OrganizationalUnit)),
+    field("OU", Text, || column(C::OrganizationalUnit)).also(&["IssuedOU"]),
     field("IssuedEmail", Text, || column(C::Email)),
-    field("NotBefore", Date, || column(C::NotBefore)),
-    field("IssuedDate", Date, || column(C::NotBefore)),
-    field("NotAfter", Date, || column(C::NotAfter)),
-    field("ExpirationDate", Date, || column(C::NotAfter)),
+    field("NotBefore", Date, || column(C::NotBefore)).also(&["IssuedDate"]),
+    field("NotAfter", Date, || column(C::NotAfter)).also(&["ExpirationDate"]),
     field("ImportDate", Date, || column(C::ImportedAt)),
     field("CertState", Integer(wire::STATES), || column(C::State)),
-    field("RevocationDate", Date, || column(C::RevokedAt)),
-    field("RevocationEffDate", Date, || column(C::RevokedAt)),
-    field("RevocationReason", Integer(&[]), || {
-        column(C::RevocationReason)
-    }),
-    field("KeySize", Integer(&[]), || column(C::KeySize)),
-    field("KeySizeInBits", Integer(&[]), || column(C::KeySize)),
+    field("RevocationDate", Date, || column(C::RevokedAt)).also(&["RevocationEffDate"]),
+    field(
+        "RevocationReason",
+        Integer(wire::REVOCATION_REASONS),
+        || column(C::RevocationReason),
+    ),
+    field("KeySize", Integer(&[]), || column(C::KeySize)).also(&["KeySizeInBits"]),
     field("KeyType", Integer(wire::KEY_TYPES), || column(C::KeyType)),
+    field("KeyAlgorithm", Text, || column(C::KeyAlgorithm)),
     field("KeyUsage", Integer(&[]), || column(C::KeyUsage)),
     field("Curve", Text, || column(C::Curve)),
     field("SigningAlgorithm", Text, || column(C::SigningAlgorithm)),
     field("IsCACertificate", Boolean, || column(C::IsAuthority)),
-    field("HasPrivateKey", Boolean, || column(C::HasPrivateKey)),
-    field("ArchivedKey", Boolean, || column(C::HasPrivateKey)),
-    field("CertRequestId", Integer(&[]), || column(C::RequestId)),
-    field("KeyfactorRequestId", Integer(&[]), || column(C::RequestId)),
-    field("Requester", Text, || column(C::Requester)),
-    field("RequesterName", Text, || column(C::Requester)),
-    field("NetBIOSRequester", Text, || column(C::Requester)),
+    field("HasPrivateKey", Boolean, || column(C::HasPrivateKey)).also(&["ArchivedKey"]),
+    field("CertRequestId", Integer(&[]), || column(C::RequestId)).also(&["KeyfactorRequestId"]),
+    field("Requester", Text, || column(C::Requester)).also(&["RequesterName", "NetBIOSRequester"]),
     field("CertificateAuthorityId", Integer(&[]), || {
         column(C::AuthorityId)
     }),
@@ -74,14 +65,8 @@ const OWN: &[Field] = &[
         || column(C::AuthorityId),
         authority_name,
         authorities_by_name,
-    ),
-    field_elsewhere(
-        "CertificateAuthorityName",
-        Folded,
-        || column(C::AuthorityId),
-        authority_name,
-        authorities_by_name,
-    ),
+    )
+    .also(&["CertificateAuthorityName"]),
     field("TemplateId", Integer(&[]), || column(C::TemplateId)),
     field_elsewhere(
         "TemplateShortName",
@@ -110,8 +95,13 @@ const OWN: &[Field] = &[
                 .to_owned()
         },
     ),
-    field_elsewhere("SAN", Folded, id, alternative_name, named),
-    field_elsewhere("SubjectAltName", Folded, id, alternative_name, named),
+    field_of_several("SAN", Folded, id, alternative_name, named, || {
+        Expr::col((
+            certificate_names::Entity,
+            certificate_names::Column::CertificateId,
+        ))
+    })
+    .also(&["SubjectAltName"]),
 ];
 
 /// The search reference of the list, for who asks: of stores, those that he may read.
@@ -121,47 +111,48 @@ pub(super) static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| with_stores(re
 /// read some only cannot save such a query.
 pub(super) static SAVED: LazyLock<Vec<Field>> = LazyLock::new(|| with_stores(|_| None));
 
-/// A field's name, and the expression of its value.
-type Named = (&'static str, fn() -> SimpleExpr);
-
-const STORES: [Named; 2] = [
-    ("CertStorePath", || {
+/// Where certificates are.
+const STORES: [Field; 4] = [
+    in_store("CertStoreId", Guid, || {
+        Expr::col((certificate_stores::Entity, certificate_stores::Column::Id))
+    }),
+    in_store("CertStorePath", Folded, || {
         Expr::col((
             certificate_stores::Entity,
             certificate_stores::Column::StorePathFold,
         ))
     }),
-    ("CertStoreFQDN", || {
+    in_store("CertStoreFQDN", Folded, || {
         Expr::col((
             certificate_stores::Entity,
             certificate_stores::Column::ClientMachineFold,
         ))
     }),
+    in_store("CertStoreAlias", Folded, || {
+        Expr::col((store_entries::Entity, store_entries::Column::AliasFold))
+    }),
 ];
+
+const fn in_store(name: &'static str, kind: FieldKind, value: fn() -> SimpleExpr) -> Field {
+    field_of_several(name, kind, id, value, in_stores, || {
+        Expr::col((
+            store_entry_certificates::Entity,
+            store_entry_certificates::Column::CertificateId,
+        ))
+    })
+}
 
 /// Whether a query asks in which stores certificates are.
 pub(super) fn asks_of_stores(query: &Expression) -> bool {
-    match query {
-        Expression::And(parts) | Expression::Or(parts) => parts.iter().any(asks_of_stores),
-        Expression::Not(part) => asks_of_stores(part),
-        Expression::Comparison(comparison) => STORES
+    query.comparisons().iter().any(|comparison| {
+        STORES
             .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case(&comparison.field.text)),
-    }
+            .any(|field| field.is_called(&comparison.field.text))
+    })
 }
 
 fn with_stores(seen: fn(&Cx) -> Option<Condition>) -> Vec<Field> {
-    let stores = STORES.map(|(name, value)| Field {
-        name,
-        kind: Folded,
-        place: Place::Elsewhere {
-            key: id,
-            value,
-            keys: in_stores,
-            seen,
-        },
-        sortable: false,
-    });
+    let stores = STORES.map(|field| field.seen(seen));
     OWN.iter().copied().chain(stores).collect()
 }
 
@@ -212,6 +203,13 @@ fn in_stores() -> SelectStatement {
             Expr::col((certificate_stores::Entity, certificate_stores::Column::Id)).equals((
                 store_entry_certificates::Entity,
                 store_entry_certificates::Column::StoreId,
+            )),
+        )
+        .inner_join(
+            store_entries::Entity,
+            Expr::col((store_entries::Entity, store_entries::Column::Id)).equals((
+                store_entry_certificates::Entity,
+                store_entry_certificates::Column::EntryId,
             )),
         )
         .to_owned()

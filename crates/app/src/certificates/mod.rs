@@ -106,8 +106,14 @@ pub(crate) async fn authorize_named(
 
 pub(crate) use bulk::{Imports, PATH as STREAMED};
 pub(crate) use figures::{Happening, active, by_week};
+pub(crate) use metadata::compared_as as metadata_compared_as;
 pub(crate) use record::{New, Origin, record, record_new, record_seen};
 pub(crate) use stored::{add_history, chain, load, private_key};
+
+/// What queries over certificates may name, as the caller asks.
+pub(crate) fn search_fields() -> &'static [crate::web::list::Field] {
+    &fields::FIELDS
+}
 
 /// The slice's operations.
 pub(crate) fn routes() -> OpenApiRouter {

@@ -272,6 +272,17 @@ pub(super) const STATES: &[(&str, i64)] = &[
     ("External Validation", 8),
 ];
 
+/// The names of reasons of revocation.
+pub(super) const REVOCATION_REASONS: &[(&str, i64)] = &[
+    ("Unspecified", 0),
+    ("Key Compromised", 1),
+    ("CA Compromised", 2),
+    ("Affiliation Changed", 3),
+    ("Superseded", 4),
+    ("Cessation of Operation", 5),
+    ("Certificate Hold", 6),
+];
+
 /// The names of the key types as they are stored, see [`super::record::key_type`].
 pub(super) const KEY_TYPES: &[(&str, i64)] = &[
     ("Unknown", 0),

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 pub(crate) use counting::Counting;
 pub(crate) use membership::{condition, containing, differs_by_caller, missing, name, names};
+pub(crate) use reading::FIELDS;
 
 use crate::cx::Cx;
 use crate::error::Error;

@@ -18,7 +18,7 @@ use crate::web::{Json, List, Paging, PathId, Query};
 const NEEDED: Permission = Permission::CertificatesRead;
 
 /// What queries may name: the search reference of this list (command-behaviour.md B.8).
-const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     field("Name", FieldKind::Folded, || {
         Expr::col((Entity, Column::NameFold))
     }),

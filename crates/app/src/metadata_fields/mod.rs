@@ -10,8 +10,11 @@ mod writing;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use db::tables::metadata_fields::Model;
+
 pub(crate) use checking::{Fields, at_enrollment, check, check_in, given, named};
-pub(crate) use value::{Kind, is_blank, kind, number, same};
+pub(crate) use reading::all;
+pub(crate) use value::{Kind, is_blank, kind, number, options, same};
 
 /// The slice's operations.
 pub(crate) fn routes() -> OpenApiRouter {

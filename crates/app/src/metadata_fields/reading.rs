@@ -3,7 +3,7 @@
 use db::tables::certificate_metadata;
 use db::tables::metadata_fields::{Column, Entity, Model};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::wire::FieldOutput;
 use crate::cx::Cx;
@@ -64,6 +64,17 @@ pub(super) async fn list(cx: Cx, Query(paging): Query<Paging>) -> Result<List<Fi
         items: rows.into_iter().map(FieldOutput::from).collect(),
         total,
     })
+}
+
+/// All of them, in their order.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Model>, Error> {
+    let rows = Entity::find()
+        .order_by_asc(Column::DisplayOrder)
+        .order_by_asc(Column::Id);
+    Ok(rows.all(connection).await?)
 }
 
 /// One metadata field, by its id or by its name.

@@ -37,7 +37,7 @@ pub(crate) fn is_blank(value: &str) -> bool {
 }
 
 /// The options of a choice.
-pub(super) fn options(field: &Model) -> impl Iterator<Item = &str> {
+pub(crate) fn options(field: &Model) -> impl Iterator<Item = &str> {
     let options = field.options.as_deref().unwrap_or_default();
     options
         .split(',')

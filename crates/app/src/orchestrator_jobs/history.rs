@@ -76,7 +76,7 @@ const STATUSES: FieldKind = FieldKind::Integer(&[
 ]);
 
 /// What a query may name.
-pub(super) const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     field("JobHistoryId", FieldKind::Integer(&[]), || {
         column(Column::Id)
     }),

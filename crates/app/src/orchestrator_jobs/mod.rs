@@ -22,6 +22,7 @@ pub(crate) use create::{
     queue_of, schedule_inventory, secrets_place,
 };
 pub(crate) use handout::{Handed, hand_out, in_process, lapse};
+pub(crate) use history::FIELDS;
 pub(crate) use outcome::{MESSAGE_MAX_CHARACTERS, Report, complete};
 
 use crate::error::Error;

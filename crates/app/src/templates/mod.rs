@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 
 pub(crate) use first::create_first;
 pub(crate) use settings::compile;
+pub(crate) use show::FIELDS;
 pub(crate) use template::{KeyRetention, Names, Template, by_id, by_name};
 
 /// Bit of `AllowedEnrollmentTypes`: with a key made by the server.

@@ -18,7 +18,7 @@ use crate::security::Permission;
 use crate::web::list::{Field, FieldKind, field, page};
 use crate::web::{Json, List, Paging, PathId, Query};
 
-const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     field("Id", FieldKind::Integer(&[]), || {
         Expr::col(templates::Column::Id)
     }),

@@ -31,11 +31,43 @@ pub(crate) enum FieldKind {
     Date,
 }
 
+impl FieldKind {
+    /// The operators that values of this kind take: by this, queries are refused, and lists of fields are made.
+    pub(crate) const fn operators(self) -> &'static [Operator] {
+        use Operator as O;
+        match self {
+            Self::Folded | Self::UpperHex | Self::Text => &O::ALL,
+            Self::Integer(_) | Self::Date => &[
+                O::Equal,
+                O::NotEqual,
+                O::LessThan,
+                O::LessOrEqual,
+                O::GreaterThan,
+                O::GreaterOrEqual,
+                O::In,
+                O::NotIn,
+            ],
+            Self::Boolean | Self::Guid => &[O::Equal, O::NotEqual, O::In, O::NotIn],
+        }
+    }
+
+    /// What may stand for a value of the moment.
+    pub(crate) const fn tokens(self) -> &'static [&'static str] {
+        match self {
+            Self::Folded | Self::Text => &["%ME%", "%ME-AN%"],
+            Self::Date => &["%TODAY%", "%TODAY-n%", "%TODAY+n%"],
+            Self::UpperHex | Self::Integer(_) | Self::Boolean | Self::Guid => &[],
+        }
+    }
+}
+
 /// A field that a query may name and a list may be sorted by. The list of a slice's fields is its search reference.
 #[derive(Clone, Copy)]
 pub(crate) struct Field {
     /// As the reference names it; matched without regard to case.
     pub(crate) name: &'static str,
+    /// Other names that clients have for it.
+    pub(crate) aliases: &'static [&'static str],
     /// How its values compare.
     pub(crate) kind: FieldKind,
     /// Where it is.
@@ -50,14 +82,40 @@ pub(crate) enum Place {
     /// A column of the listed table, as an expression.
     Column(fn() -> SimpleExpr),
     /// Values in another table: given the condition on the value, a sub-select of the listed table's matching keys.
-    /// The first function is the key, the second the value's expression, the third makes the sub-select of keys; the last says which
-    /// of the other table's rows the caller may know of, if not all.
+    /// The first function is the key, the second the value's expression, the third makes the sub-select of keys; the next says which
+    /// of the other table's rows the caller may know of, if not all. Where a listed row may have several, the last is the column
+    /// of the sub-select that names it.
     Elsewhere {
         key: fn() -> SimpleExpr,
         value: fn() -> SimpleExpr,
         keys: fn() -> SelectStatement,
         seen: fn(&Cx) -> Option<Condition>,
+        own: Option<fn() -> SimpleExpr>,
     },
+}
+
+impl Field {
+    /// The same, of which the caller knows only what `seen` leaves.
+    pub(crate) fn seen(mut self, by: fn(&Cx) -> Option<Condition>) -> Self {
+        if let Place::Elsewhere { seen, .. } = &mut self.place {
+            *seen = by;
+        }
+        self
+    }
+
+    /// The same under more names.
+    pub(crate) const fn also(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// Whether a query means it by `name`.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        let names = std::iter::once(&self.name).chain(self.aliases);
+        names
+            .into_iter()
+            .any(|known| known.eq_ignore_ascii_case(name))
+    }
 }
 
 /// A field of the listed table that a list may be sorted by.
@@ -68,6 +126,7 @@ pub(crate) const fn field(
 ) -> Field {
     Field {
         name,
+        aliases: &[],
         kind,
         place: Place::Column(column),
         sortable: true,
@@ -84,14 +143,38 @@ pub(crate) const fn field_elsewhere(
 ) -> Field {
     Field {
         name,
+        aliases: &[],
         kind,
         place: Place::Elsewhere {
             key,
             value,
             keys,
             seen: |_| None,
+            own: None,
         },
         sortable: false,
+    }
+}
+
+/// A field of which a listed row may have several values in another table, whose rows name it by `own`.
+pub(crate) const fn field_of_several(
+    name: &'static str,
+    kind: FieldKind,
+    key: fn() -> SimpleExpr,
+    value: fn() -> SimpleExpr,
+    keys: fn() -> SelectStatement,
+    own: fn() -> SimpleExpr,
+) -> Field {
+    let place = Place::Elsewhere {
+        key,
+        value,
+        keys,
+        seen: |_| None,
+        own: Some(own),
+    };
+    Field {
+        place,
+        ..field_elsewhere(name, kind, key, value, keys)
     }
 }
 
@@ -104,11 +187,12 @@ pub(crate) fn condition(
     query: Option<&Expression>,
     fields: &[Field],
 ) -> Result<Condition, Error> {
-    condition_with(cx, query, fields, &|_| Ok(None))
+    condition_with(cx, query, fields, &|_, _| Ok(None))
 }
 
-/// What a comparison with a field stands for that is none of a list's own; `None` when there is no such field either.
-pub(crate) type Others<'a> = &'a dyn Fn(&Comparison) -> Result<Option<Condition>, Error>;
+/// What a comparison with a field stands for that is none of a list's own, or what it does not match when it is negated; `None` when
+/// there is no such field either.
+pub(crate) type Others<'a> = &'a dyn Fn(&Comparison, bool) -> Result<Option<Condition>, Error>;
 
 /// [`condition`], with more fields than those that are the same everywhere.
 ///
@@ -122,68 +206,100 @@ pub(crate) fn condition_with(
 ) -> Result<Condition, Error> {
     query.map_or_else(
         || Ok(Condition::all()),
-        |query| expression(cx, query, fields, others),
+        |query| expression(cx, query, fields, others, false),
     )
 }
 
+/// The condition of a part of a query or, when it is negated, of what it does not match. A condition may be neither true nor
+/// false, so that the one is not simply the other's opposite: the negation goes down to the comparisons.
 fn expression(
     cx: &Cx,
     node: &Expression,
     fields: &[Field],
     others: Others<'_>,
+    negated: bool,
 ) -> Result<Condition, Error> {
-    Ok(match node {
-        Expression::And(parts) => parts.iter().try_fold(Condition::all(), |all, part| {
-            Ok::<_, Error>(all.add(expression(cx, part, fields, others)?))
-        })?,
-        Expression::Or(parts) => parts.iter().try_fold(Condition::any(), |any, part| {
-            Ok::<_, Error>(any.add(expression(cx, part, fields, others)?))
-        })?,
-        Expression::Not(part) => expression(cx, part, fields, others)?.not(),
-        Expression::Comparison(comparison) => {
-            let found = named(fields, comparison);
-            if found.is_none()
-                && let Some(other) = others(comparison)?
-            {
-                return Ok(other);
-            }
-            let field = found.ok_or_else(|| {
-                let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-                bad(
-                    comparison,
-                    &format!(
-                        "{:?} is no field of this list; there are {}",
-                        comparison.field.text,
-                        names.join(", ")
-                    ),
-                )
-            })?;
-            match field.place {
-                Place::Column(column) => {
-                    Condition::all().add(compare(cx, comparison, field.kind, column())?)
-                }
-                Place::Elsewhere {
-                    key,
-                    value,
-                    keys,
-                    seen,
-                } => {
-                    let mut keys = keys();
-                    if let Some(seen) = seen(cx) {
-                        keys.cond_where(seen);
-                    }
-                    elsewhere(cx, comparison, field.kind, &key(), value(), keys)?
-                }
-            }
+    let parts = |parts: &[Expression], whole: Condition| {
+        parts.iter().try_fold(whole, |whole, part| {
+            Ok(whole.add(expression(cx, part, fields, others, negated)?))
+        })
+    };
+    match (node, negated) {
+        (Expression::And(terms), false) | (Expression::Or(terms), true) => {
+            parts(terms, Condition::all())
         }
-    })
+        (Expression::Or(terms), false) | (Expression::And(terms), true) => {
+            parts(terms, Condition::any())
+        }
+        (Expression::Not(part), _) => expression(cx, part, fields, others, !negated),
+        (Expression::Comparison(comparison), _) => {
+            compared(cx, comparison, fields, others, negated)
+        }
+    }
+}
+
+fn compared(
+    cx: &Cx,
+    comparison: &Comparison,
+    fields: &[Field],
+    others: Others<'_>,
+    negated: bool,
+) -> Result<Condition, Error> {
+    let found = named(fields, comparison);
+    if found.is_none()
+        && let Some(other) = others(comparison, negated)?
+    {
+        return Ok(other);
+    }
+    let field = found.ok_or_else(|| {
+        let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+        let message = format!(
+            "{:?} is no field of this list; there are {}",
+            comparison.field.text,
+            names.join(", ")
+        );
+        bad(comparison, &message)
+    })?;
+    match field.place {
+        Place::Column(column) => {
+            let holds = compare(cx, comparison, field.kind, column())?;
+            Ok(Condition::all().add(match negated {
+                false => holds,
+                true if answers_null(comparison) => holds.not(),
+                true => column().is_null().or(holds.not()),
+            }))
+        }
+        Place::Elsewhere {
+            key,
+            value,
+            keys,
+            seen,
+            ..
+        } => {
+            let mut keys = keys();
+            if let Some(seen) = seen(cx) {
+                keys.cond_where(seen);
+            }
+            elsewhere(cx, comparison, field.kind, &key(), value(), keys, negated)
+        }
+    }
+}
+
+/// Whether a comparison holds or does not hold also for a field without a value.
+fn answers_null(comparison: &Comparison) -> bool {
+    let operator = comparison.operator;
+    matches!(comparison.value, Value::Null)
+        || matches!(
+            operator,
+            Operator::NotEqual | Operator::NotContains | Operator::NotIn
+        )
 }
 
 /// The field of a list that a comparison names.
 fn named<'a>(fields: &'a [Field], comparison: &Comparison) -> Option<&'a Field> {
     fields
         .iter()
-        .find(|field| field.name.eq_ignore_ascii_case(&comparison.field.text))
+        .find(|field| field.is_called(&comparison.field.text))
 }
 
 /// The names in a query that none of a list's fields has.
@@ -203,7 +319,8 @@ pub(crate) fn not_named(query: &Expression, fields: &[Field], names: &mut Vec<St
     }
 }
 
-/// A comparison with values in another table, where `keys` selects the listed table's `key` by `value`.
+/// A comparison with values in another table, where `keys` selects the listed table's `key` by `value`; what it does not match when
+/// it is negated.
 ///
 /// # Errors
 /// 400 for an operator that the kind does not have, and a value of the wrong kind.
@@ -214,10 +331,11 @@ pub(crate) fn elsewhere(
     key: &SimpleExpr,
     value: SimpleExpr,
     mut keys: SelectStatement,
+    negated: bool,
 ) -> Result<Condition, Error> {
-    let (positive, negated) = as_positive(comparison);
+    let (positive, opposite) = as_positive(comparison);
     keys.and_where(compare(cx, &positive, kind, value)?);
-    Ok(Condition::all().add(if negated {
+    Ok(Condition::all().add(if negated != opposite {
         key.clone().is_null().or(key.clone().not_in_subquery(keys))
     } else {
         key.clone().in_subquery(keys)
@@ -247,9 +365,24 @@ fn bad(comparison: &Comparison, message: &str) -> Error {
         Kind::BadQuery,
         format!(
             "QueryString: {message}, at character {}.",
-            comparison.span.start + 1
+            comparison.character
         ),
     )
+}
+
+/// Refuses an operator that a field does not take.
+fn check_operator(comparison: &Comparison, takes: &[Operator]) -> Result<(), Error> {
+    if takes.contains(&comparison.operator) {
+        return Ok(());
+    }
+    let takes: Vec<&str> = takes.iter().map(|operator| operator.token()).collect();
+    let message = format!(
+        "{} does not take {}; it takes {}",
+        comparison.field.text,
+        comparison.operator,
+        takes.join(", ")
+    );
+    Err(bad(comparison, &message))
 }
 
 fn compare(
@@ -259,45 +392,37 @@ fn compare(
     column: SimpleExpr,
 ) -> Result<SimpleExpr, Error> {
     let operator = comparison.operator;
+    check_operator(comparison, kind.operators())?;
     let column = match kind {
         FieldKind::Text => ascii_lower(cx.db().dialect(), column),
         _ => column,
     };
     let text = match &comparison.value {
         Value::Null => {
-            return match operator {
-                Operator::Equal => Ok(column.is_null()),
-                Operator::NotEqual => Ok(column.is_not_null()),
-                _ => Err(bad(
-                    comparison,
-                    "NULL can only be compared with -eq and -ne",
-                )),
-            };
+            return Ok(match operator {
+                Operator::Equal => column.is_null(),
+                _ => column.is_not_null(),
+            });
         }
         Value::List(items) => {
             let wanted: Result<Vec<SimpleExpr>, Error> = items
                 .iter()
                 .map(|item| Ok(Expr::val(scalar(cx, comparison, kind, item)?)))
                 .collect();
-            return match operator {
-                Operator::In => Ok(column.is_in(wanted?)),
-                Operator::NotIn => Ok(column.clone().is_null().or(column.is_not_in(wanted?))),
-                _ => Err(bad(
-                    comparison,
-                    "a list can only be compared with -in and -notin",
-                )),
-            };
+            return Ok(match operator {
+                Operator::In => column.is_in(wanted?),
+                _ => column.clone().is_null().or(column.is_not_in(wanted?)),
+            });
         }
         Value::Text(text) => text,
     };
     let like = |pattern: String| LikeExpr::new(pattern).escape('\\');
     let folded = |text: &str| match kind {
-        FieldKind::Folded => Ok(db::fold(text)),
-        FieldKind::UpperHex => Ok(text.trim().to_uppercase()),
-        FieldKind::Text => Ok(text.trim().to_ascii_lowercase()),
-        _ => Err(bad(comparison, "this operator is for text fields only")),
+        FieldKind::Folded => db::fold(text),
+        FieldKind::UpperHex => text.trim().to_uppercase(),
+        _ => text.trim().to_ascii_lowercase(),
     };
-    let textual = |text: &str| folded(text).map(|text| db::escape_like(&text));
+    let textual = |text: &str| db::escape_like(&folded(text));
     Ok(match operator {
         Operator::Equal => column.eq(scalar(cx, comparison, kind, text)?),
         // A field without a value is different from every value.
@@ -305,17 +430,17 @@ fn compare(
             .clone()
             .is_null()
             .or(column.ne(scalar(cx, comparison, kind, text)?)),
-        Operator::LessThan => column.lt(ordered(cx, comparison, kind, text)?),
-        Operator::LessOrEqual => column.lte(ordered(cx, comparison, kind, text)?),
-        Operator::GreaterThan => column.gt(ordered(cx, comparison, kind, text)?),
-        Operator::GreaterOrEqual => column.gte(ordered(cx, comparison, kind, text)?),
-        Operator::Contains => column.like(like(format!("%{}%", textual(text)?))),
+        Operator::LessThan => column.lt(scalar(cx, comparison, kind, text)?),
+        Operator::LessOrEqual => column.lte(scalar(cx, comparison, kind, text)?),
+        Operator::GreaterThan => column.gt(scalar(cx, comparison, kind, text)?),
+        Operator::GreaterOrEqual => column.gte(scalar(cx, comparison, kind, text)?),
+        Operator::Contains => column.like(like(format!("%{}%", textual(text)))),
         Operator::NotContains => column
             .clone()
             .is_null()
-            .or(column.not_like(like(format!("%{}%", textual(text)?)))),
-        Operator::StartsWith => starts_with(cx.db().dialect(), column, &folded(text)?),
-        Operator::EndsWith => column.like(like(format!("%{}", textual(text)?))),
+            .or(column.not_like(like(format!("%{}%", textual(text))))),
+        Operator::StartsWith => starts_with(cx.db().dialect(), column, &folded(text)),
+        Operator::EndsWith => column.like(like(format!("%{}", textual(text)))),
         Operator::In | Operator::NotIn => {
             return Err(bad(comparison, "-in and -notin need a list in parentheses"));
         }
@@ -347,18 +472,6 @@ fn starts_with(dialect: db::Dialect, column: SimpleExpr, prefix: &str) -> Simple
     }
 }
 
-fn ordered(
-    cx: &Cx,
-    comparison: &Comparison,
-    kind: FieldKind,
-    text: &str,
-) -> Result<sea_orm::Value, Error> {
-    match kind {
-        FieldKind::Boolean | FieldKind::Guid => Err(bad(comparison, "this field has no order")),
-        _ => scalar(cx, comparison, kind, text),
-    }
-}
-
 fn scalar(
     cx: &Cx,
     comparison: &Comparison,
@@ -366,9 +479,11 @@ fn scalar(
     text: &str,
 ) -> Result<sea_orm::Value, Error> {
     let text = text.trim();
-    let account = cx.caller_name();
+    let caller = cx.caller_name();
     let text = match text.to_ascii_uppercase().as_str() {
-        "%ME%" | "%ME-AN%" => account.as_str(),
+        "%ME%" => caller.as_str(),
+        // Without the domain.
+        "%ME-AN%" => caller.rsplit('\\').next().unwrap_or_default(),
         _ => text,
     };
     Ok(match kind {
@@ -446,7 +561,7 @@ fn ordered_by<E: EntityTrait>(
     let wanted = paging.sort_field.as_deref().unwrap_or(default);
     let found = fields
         .iter()
-        .find(|field| field.sortable && field.name.eq_ignore_ascii_case(wanted));
+        .find(|field| field.sortable && field.is_called(wanted));
     let (
         Some(Field {
             place: Place::Column(column),
@@ -503,14 +618,12 @@ where
 {
     let (skip, limit) = paging.window()?;
     let select = select.filter(condition(cx, paging.query()?.as_ref(), fields)?);
-    let total = select.clone().count(connection).await?;
+    // A field that is none is refused also when there is nothing to sort.
+    let sorted = sorted(select.clone(), paging, fields, default, tie)?;
+    let total = select.count(connection).await?;
     if skip >= total {
         return Ok((Vec::new(), total));
     }
-    let rows = sorted(select, paging, fields, default, tie)?
-        .offset(skip)
-        .limit(limit)
-        .all(connection)
-        .await?;
+    let rows = sorted.offset(skip).limit(limit).all(connection).await?;
     Ok((rows, total))
 }

@@ -55,6 +55,36 @@ fn pfx(key: &pki::PrivateKey, chain: &[pki::Certificate], password: &str) -> Str
     STANDARD.encode(written.unwrap())
 }
 
+/// A DER element of this tag.
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+    [&[tag, 0x84], length.as_slice(), content].concat()
+}
+
+/// A PKCS#7 envelope with this in it, where certificates or the content belong.
+fn envelope(inner: &[u8], as_certificates: bool) -> Vec<u8> {
+    let data = [
+        0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01,
+    ];
+    let signed = [
+        0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02,
+    ];
+    let (content, certificates) = match as_certificates {
+        true => (element(0x30, &data), element(0xa0, inner)),
+        false => (
+            element(0x30, &[signed.as_slice(), &element(0xa0, inner)].concat()),
+            Vec::new(),
+        ),
+    };
+    let version = [0x02, 0x01, 0x01];
+    let empty = element(0x31, &[]);
+    let whole = [version.as_slice(), &empty, &content, &certificates, &empty].concat();
+    element(
+        0x30,
+        &[signed.as_slice(), &element(0xa0, &element(0x30, &whole))].concat(),
+    )
+}
+
 /// A certificate that begins in the 99th month of a year: strict readers refuse it.
 fn odd(certificate: &pki::Certificate) -> Vec<u8> {
     let mut der = certificate.der().to_vec();
@@ -281,6 +311,38 @@ testkit::both_databases! {
         import(&server.account(&["/certificates/collections/"]).await, json!({ "Certificate": pem })).await.expect(403);
         assert_eq!(state(&server).await, before);
         import(&importer, json!({ "Certificate": pem })).await.expect(200);
+    }
+
+    async fn envelopes_of_every_bad_form_change_nothing(server: TestServer) {
+        let (admin, mut maker) = (server.admin(), Maker::new());
+        let (leaf, key) = maker.make(&Wanted::new("CN=envelope.example"));
+        let good = envelope(leaf.der(), true);
+        let file = STANDARD.decode(pfx(&key, std::slice::from_ref(&leaf), PASSWORD)).unwrap();
+        let nested = |count: usize, as_certificates: bool| (0..count).fold(leaf.der().to_vec(), |inner, _| envelope(&inner, as_certificates));
+        let pem = |label: &str, der: &[u8]| pki::pem::encode(label, der).into_bytes();
+        let before = state(&server).await;
+        for (name, octets) in [
+            ("truncated", good[..good.len() - 9].to_vec()),
+            ("garbage behind", [good.as_slice(), b"garbage"].concat()),
+            ("garbage behind PEM that is cut", [pem("PKCS7", &good[..good.len() - 9]), b"garbage".to_vec()].concat()),
+            ("PKCS#12, truncated", file[..file.len() - 9].to_vec()),
+            ("PKCS#12, garbage behind", [file.as_slice(), b"garbage"].concat()),
+            ("envelopes in certificates", nested(500, true)),
+            ("envelopes in contents", nested(500, false)),
+            ("envelopes in PEM", pem("PKCS7", &nested(500, true))),
+            ("sequences without end", [0x30, 0x80].repeat(1_000_000)),
+            ("sequences in sequences", (0..5_000).fold(Vec::new(), |inner, _| element(0x30, &inner))),
+            ("an envelope that claims more than there is", [&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], good.as_slice()].concat()),
+            ("certificates that claim more than there is", envelope(&[0x30, 0x84, 0x7f, 0xff, 0xff, 0xff], true)),
+        ] {
+            let body = json!({ "Certificate": STANDARD.encode(&octets), "Password": PASSWORD });
+            let answer = import(&admin, body.clone()).await.expect(400);
+            assert!(answer.message().starts_with("Certificate: "), "{name}: {}", answer.message());
+            assert!(answer.text.len() < 1_000, "{name} says it all again");
+            admin.post("/Certificates/Analyze", body).await.expect(400);
+            assert_eq!(state(&server).await, before, "{name}");
+        }
+        import(&admin, json!({ "Certificate": STANDARD.encode(&good) })).await.expect(200);
     }
 
     async fn odd_certificates_are_kept(server: TestServer) {

@@ -87,7 +87,7 @@ impl Maker {
     }
 }
 
-async fn record(
+pub(crate) async fn record(
     server: &TestServer,
     certificate: &pki::Certificate,
     with: app::testing::Certificate,
@@ -97,7 +97,7 @@ async fn record(
     app::testing::record(&server.cx(), given).await.unwrap()
 }
 
-fn encoded(query: &str) -> String {
+pub(crate) fn encoded(query: &str) -> String {
     query
         .bytes()
         .map(|byte| {
@@ -110,7 +110,7 @@ fn encoded(query: &str) -> String {
         .collect()
 }
 
-async fn find(client: &Client, query: &str) -> Answer {
+pub(crate) async fn find(client: &Client, query: &str) -> Answer {
     let path = format!(
         "/Certificates?QueryString={}&IncludeExpired=true&IncludeRevoked=true",
         encoded(query)
@@ -118,7 +118,7 @@ async fn find(client: &Client, query: &str) -> Answer {
     client.get(&path).await
 }
 
-async fn ids(client: &Client, query: &str) -> Vec<i64> {
+pub(crate) async fn ids(client: &Client, query: &str) -> Vec<i64> {
     let answer = find(client, query).await.expect(200);
     assert_eq!(answer.total(), Some(answer.items().len() as u64), "{query}");
     answer
@@ -129,7 +129,7 @@ async fn ids(client: &Client, query: &str) -> Vec<i64> {
 }
 
 /// A store with one entry that holds these certificates, leaf first. Answers the store's id.
-async fn store_with(server: &TestServer, certificates: &[i64]) -> Uuid {
+pub(crate) async fn store_with(server: &TestServer, certificates: &[i64]) -> Uuid {
     let id = Uuid::from_u128(0x5706e);
     let certificates = certificates.to_vec();
     let store = tables::certificate_stores::ActiveModel {

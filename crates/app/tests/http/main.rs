@@ -34,6 +34,7 @@ mod orchestrator_jobs;
 mod owner;
 mod permissions;
 mod scoped_stores;
+mod searching;
 mod security;
 mod sessions;
 mod stand_in;

@@ -286,6 +286,7 @@ fn comparison() -> impl Strategy<Value = Expression> {
                 operator,
                 value,
                 span: 0..0,
+                character: 1,
             })
         })
 }

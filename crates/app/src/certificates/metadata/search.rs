@@ -30,26 +30,37 @@ pub(in crate::certificates) async fn condition(
     names.sort_unstable();
     names.dedup();
     let known = named(connection, names.iter()).await?;
-    condition_with(cx, query, fields, &|comparison| {
+    condition_with(cx, query, fields, &|comparison, negated| {
         let fold = db::fold(&comparison.field.text);
         let field = known.iter().find(|field| field.name_fold == fold);
         field
-            .map(|field| compared(cx, field, comparison))
+            .map(|field| compared(cx, field, comparison, negated))
             .transpose()
     })
 }
 
-fn compared(cx: &Cx, field: &Model, comparison: &Comparison) -> Result<Condition, Error> {
-    let textual = matches!(
-        comparison.operator,
-        Operator::Contains | Operator::NotContains | Operator::StartsWith | Operator::EndsWith
-    );
+/// How values of a field compare by an operator: as what they are or, for the operators of texts, as text.
+pub(crate) fn compared_as(field: &Model, operator: Operator) -> FieldKind {
     let kind = match kind(field.data_type) {
-        Kind::Integer if !textual => FieldKind::Integer(&[]),
-        Kind::Date if !textual => FieldKind::Date,
-        Kind::Boolean if !textual => FieldKind::Integer(&[("true", 1), ("false", 0)]),
+        Kind::Integer => FieldKind::Integer(&[]),
+        Kind::Date => FieldKind::Date,
+        Kind::Boolean => FieldKind::Integer(&[("true", 1), ("false", 0)]),
         _ => FieldKind::Folded,
     };
+    if kind.operators().contains(&operator) {
+        kind
+    } else {
+        FieldKind::Folded
+    }
+}
+
+fn compared(
+    cx: &Cx,
+    field: &Model,
+    comparison: &Comparison,
+    negated: bool,
+) -> Result<Condition, Error> {
+    let kind = compared_as(field, comparison.operator);
     let value = match kind {
         // Every value is there, be it a number or not.
         FieldKind::Folded => text(comparison),
@@ -61,7 +72,7 @@ fn compared(cx: &Cx, field: &Model, comparison: &Comparison) -> Result<Condition
         .from(Entity)
         .and_where(column(Column::NameFold).eq(&field.name_fold))
         .to_owned();
-    elsewhere(cx, comparison, kind, &id(), value, keys)
+    elsewhere(cx, comparison, kind, &id(), value, keys, negated)
 }
 
 /// Where a text is looked for: the index has its beginning, which does for all but what stands further behind.
