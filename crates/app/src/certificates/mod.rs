@@ -20,6 +20,7 @@ mod pages;
 mod private_key;
 mod record;
 mod recover;
+mod revocation_evidence;
 mod revoke;
 mod security_views;
 mod stored;
@@ -108,6 +109,7 @@ pub(crate) use bulk::{Imports, PATH as STREAMED};
 pub(crate) use figures::{Happening, active, by_week};
 pub(crate) use metadata::compared_as as metadata_compared_as;
 pub(crate) use record::{New, Origin, record, record_new, record_seen};
+pub(crate) use revocation_evidence::RevocationLists;
 pub(crate) use stored::{add_history, chain, load, private_key};
 
 /// What queries over certificates may name, as the caller asks.

@@ -1,14 +1,17 @@
 //! `GET /Certificates/{id}/Validate`: whether a path of sound certificates leads from a certificate to a root that is known here.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use db::tables::certificates;
+use pki::Certificate;
 use pki::validation::{Demand, Evidence, Outcome, Report, Test};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::record::STATE_REVOKED;
+use super::revocation_evidence::{self, Gathered};
 use super::{Collection, stored};
 use crate::authorities;
 use crate::cx::Cx;
@@ -44,7 +47,8 @@ impl From<Report> for ValidationOutput {
     }
 }
 
-/// Checks a certificate and the path to its root, with what is in the inventory. Nothing is fetched from elsewhere.
+/// Checks a certificate and the path to its root, with what is in the inventory, and asks the OCSP responders and revocation lists that
+/// its certificates name.
 #[utoipa::path(
     get, path = "/Certificates/{id}/Validate", tag = "Certificate",
     params(("id" = i64, Path, description = "Id of the certificate"), Collection),
@@ -70,22 +74,55 @@ async fn report(cx: &Cx, id: i64, through: Through) -> Result<Report, Error> {
     if is_root(&leaf) {
         roots.push(leaf.clone());
     }
-    let at = cx.now();
-    // Verifying hundreds of signatures takes longer than other requests shall wait.
+    let known = Arc::new((leaf, intermediates, roots));
+    let mut report = judge(cx, &known, &Arc::default()).await?;
+    add_revocation(cx, &mut report).await?;
+    if !report.valid {
+        // What is no good anyway does not tell us where to connect to.
+        return Ok(report);
+    }
+    let gathered = Arc::new(revocation_evidence::gather(cx, &report.path).await);
+    let mut report = judge(cx, &known, &gathered).await?;
+    add_revocation(cx, &mut report).await?;
+    for judgement in &mut report.path {
+        let silent = gathered.silent.get(&judgement.certificate.sha256());
+        let checks = judgement.checks.iter_mut();
+        let unknown = checks
+            .filter(|check| check.test == Test::Revocation && check.outcome == Outcome::NotChecked);
+        for check in unknown {
+            let reasons = [
+                std::slice::from_ref(&check.reason),
+                silent.map_or(&[], Vec::as_slice),
+            ];
+            check.reason = reasons.concat().join("; ");
+        }
+    }
+    Ok(report)
+}
+
+/// A certificate, what may be between it and a root, and the roots.
+type Known = (Certificate, Vec<Certificate>, Vec<Certificate>);
+
+/// Verifying hundreds of signatures takes longer than other requests shall wait.
+async fn judge(cx: &Cx, known: &Arc<Known>, gathered: &Arc<Gathered>) -> Result<Report, Error> {
+    let (known, gathered, at) = (Arc::clone(known), Arc::clone(gathered), cx.now());
     let validated = tokio::task::spawn_blocking(move || {
+        let (leaf, intermediates, roots) = &*known;
+        let evidence = Evidence {
+            revocation_lists: &gathered.lists,
+            ocsp_answers: &gathered.answers,
+        };
         let demand = Demand {
             at,
             ..Demand::default()
         };
-        pki::validate(&leaf, &intermediates, &roots, &Evidence::default(), &demand)
+        pki::validate(leaf, intermediates, roots, &evidence, &demand)
     });
-    let mut report = validated.await.map_err(Error::internal)?;
-    add_revocation(cx, &mut report).await?;
-    Ok(report)
+    validated.await.map_err(Error::internal)
 }
 
 /// What is trusted, see docs/validation.md.
-fn is_root(certificate: &pki::Certificate) -> bool {
+fn is_root(certificate: &Certificate) -> bool {
     certificate.is_ca() && certificate.is_self_issued()
 }
 
@@ -104,7 +141,7 @@ async fn add_revocation(cx: &Cx, report: &mut Report) -> Result<(), Error> {
         .map(|row| (row.sha256.clone(), row))
         .collect();
     let own = authorities::all(cx.app()).await?;
-    let issuers: Vec<Option<pki::Certificate>> = (1..=report.path.len())
+    let issuers: Vec<Option<Certificate>> = (1..=report.path.len())
         .map(|above| report.path.get(above).map(|one| one.certificate.clone()))
         .collect();
     for (judgement, issuer) in report.path.iter_mut().zip(issuers) {

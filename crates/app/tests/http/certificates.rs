@@ -12,6 +12,7 @@ pub(crate) const DAY: i64 = 86_400_000;
 /// An authority of the tests' own: what the server finds but has not issued.
 pub(crate) struct Maker {
     issuer: pki::Issuer,
+    key_pem: String,
     serial: u8,
 }
 
@@ -22,6 +23,8 @@ pub(crate) struct Wanted {
     pub(crate) key: pki::KeySpec,
     pub(crate) from: i64,
     pub(crate) to: i64,
+    pub(crate) lists: Vec<String>,
+    pub(crate) responders: Vec<String>,
 }
 
 impl Wanted {
@@ -33,6 +36,8 @@ impl Wanted {
             key: pki::KeySpec::EcP256,
             from: START - DAY,
             to: START + 90 * DAY,
+            lists: vec!["http://crl.example/root.crl".into()],
+            responders: Vec::new(),
         }
     }
 }
@@ -40,6 +45,7 @@ impl Wanted {
 impl Maker {
     pub(crate) fn new() -> Self {
         let key = pki::PrivateKey::generate(pki::KeySpec::EcP256).unwrap();
+        let key_pem = key.to_pkcs8_pem().to_string();
         let name = pki::DistinguishedName::parse("CN=Foreign Root,O=Elsewhere").unwrap();
         let serial = pki::Serial::from_random(&[7; 16]);
         let issuer = pki::Issuer::self_signed_root(
@@ -51,8 +57,17 @@ impl Maker {
         );
         Self {
             issuer: issuer.unwrap(),
+            key_pem,
             serial: 0,
         }
+    }
+
+    pub(crate) fn issuer(&self) -> &pki::Issuer {
+        &self.issuer
+    }
+
+    pub(crate) fn key_pem(&self) -> &str {
+        &self.key_pem
     }
 
     pub(crate) fn root(&self) -> &pki::Certificate {
@@ -70,7 +85,8 @@ impl Maker {
         let profile = pki::CertificateProfile {
             key_usage: 128 | 32,
             extended_key_usages: vec!["1.3.6.1.5.5.7.3.1".into()],
-            crl_distribution_points: vec!["http://crl.example/root.crl".into()],
+            crl_distribution_points: wanted.lists.clone(),
+            ocsp_urls: wanted.responders.clone(),
             ..pki::CertificateProfile::default()
         };
         let serial = pki::Serial::from_random(&[self.serial; 16]);
