@@ -121,11 +121,21 @@ const FORBIDDEN: &[(&str, &str)] = &[
     (concat!("#[al", "low("), "#[expect] with a reason"),
     (concat!("#![al", "low("), "#[expect] with a reason"),
 ];
+/// Tables of which is kept what was in them: who changes or deletes their rows calls `crate::past` first.
+const WITH_PAST: &[&str] = &[
+    "certificates",
+    "certificate_contents",
+    "certificate_names",
+    "certificate_metadata",
+    "store_entries",
+    "store_entry_certificates",
+];
 
 pub(crate) fn run() -> Result<()> {
     let mut wrong = Vec::new();
     dependencies(&mut wrong)?;
     lines(&mut wrong)?;
+    past(&mut wrong)?;
     errors(&mut wrong)?;
     for line in &wrong {
         say(line)?;
@@ -257,6 +267,26 @@ fn lines(wrong: &mut Vec<String>) -> Result<()> {
                     }
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Files that change or delete what is kept when it changes know the module that keeps it.
+fn past(wrong: &mut Vec<String>) -> Result<()> {
+    for file in rust_files(&root().join("crates/app/src"))? {
+        let text = std::fs::read_to_string(&file)?;
+        let changed = WITH_PAST.iter().find(|table| {
+            let does = |verb: &str| text.contains(&format!(" {table}::Entity::{verb}"));
+            does("update") || does("delete")
+        });
+        if let Some(table) = changed
+            && !text.contains("past::")
+        {
+            let shown = file.strip_prefix(root()).unwrap_or(&file).display();
+            wrong.push(format!(
+                "{shown}: it changes or deletes {table} and does not call `crate::past`, which keeps what was"
+            ));
         }
     }
     Ok(())

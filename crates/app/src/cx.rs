@@ -115,6 +115,15 @@ pub struct Cx {
     correlation_id: Uuid,
     address: Option<IpAddr>,
     recorder: Option<Arc<Recorder>>,
+    past: Option<Arc<Past>>,
+}
+
+/// Another moment than now.
+#[derive(Debug)]
+struct Past {
+    /// Epoch milliseconds.
+    at: i64,
+    db: db::Db,
 }
 
 impl Cx {
@@ -131,6 +140,7 @@ impl Cx {
             correlation_id,
             address,
             recorder: None,
+            past: None,
         }
     }
 
@@ -161,6 +171,7 @@ impl Cx {
             correlation_id,
             address: None,
             recorder: None,
+            past: None,
         }
     }
 
@@ -183,6 +194,20 @@ impl Cx {
         )
     }
 
+    /// The same request, asked at a moment in the past: it is now then, and what is read is what was. Rights are those of today.
+    pub(crate) fn as_of(&self, at: i64) -> Self {
+        let db = self.app.db.at(at);
+        Self {
+            past: Some(Arc::new(Past { at, db })),
+            ..self.clone()
+        }
+    }
+
+    /// Whether it is now then.
+    pub(crate) fn is_past(&self) -> bool {
+        self.past.is_some()
+    }
+
     /// The application: caches and options.
     pub fn app(&self) -> &Arc<App> {
         &self.app
@@ -190,7 +215,7 @@ impl Cx {
 
     /// The database.
     pub fn db(&self) -> &db::Db {
-        &self.app.db
+        self.past.as_ref().map_or(&self.app.db, |past| &past.db)
     }
 
     /// The one way out to the network.
@@ -200,7 +225,9 @@ impl Cx {
 
     /// Now, in epoch milliseconds.
     pub fn now(&self) -> i64 {
-        self.app.clock.now()
+        self.past
+            .as_ref()
+            .map_or_else(|| self.app.clock.now(), |past| past.at)
     }
 
     /// A new identifier.

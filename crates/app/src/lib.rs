@@ -22,6 +22,7 @@ mod lookups;
 mod metadata_fields;
 mod openapi;
 mod orchestrator_jobs;
+mod past;
 pub mod sealing;
 mod searching;
 pub mod security;

@@ -1,5 +1,8 @@
-//! What tests do that no interface offers: certificates of any kind in the inventory. Behind the feature `testing`.
+//! What tests do that no interface offers: certificates of any kind in the inventory, and inventories of stores. Behind the feature `testing`.
 
+use sea_orm::EntityTrait;
+
+use crate::certificate_stores;
 use crate::certificates::{self, Origin};
 use crate::cx::Cx;
 use crate::error::Error;
@@ -80,4 +83,37 @@ pub async fn found(cx: &Cx, der: &[u8]) -> Result<i64, Error> {
 /// Those of the database.
 pub async fn renew_revocation_lists(app: &std::sync::Arc<crate::app::App>) -> Result<(), Error> {
     crate::authorities::renew(app).await
+}
+
+/// Records what an agent found in a store: for each entry its alias and its certificates, leaf first.
+///
+/// # Errors
+/// Those of reading the certificates, and of the database.
+pub async fn inventory(
+    cx: &Cx,
+    store: uuid::Uuid,
+    entries: Vec<(String, Vec<Vec<u8>>)>,
+) -> Result<(), Error> {
+    let mut items = Vec::with_capacity(entries.len());
+    for (alias, chain) in entries {
+        let chain = chain.iter().map(|der| pki::Certificate::from_der(der));
+        items.push(certificate_stores::InventoryUpdate {
+            alias,
+            status: 0,
+            certificates: chain.collect::<Result<_, _>>().map_err(Error::internal)?,
+            private_key: false,
+            parameters: serde_json::Map::new(),
+        });
+    }
+    let cx = cx.clone();
+    let db = cx.db().clone();
+    db.write("testing.inventory", move |tx| {
+        Box::pin(async move {
+            let row = db::tables::certificate_stores::Entity::find_by_id(store);
+            let row = row.one(tx).await?;
+            let row = row.ok_or_else(|| Error::not_found("certificate store", store))?;
+            certificate_stores::record_inventory(tx, &cx, &row, items).await
+        })
+    })
+    .await
 }

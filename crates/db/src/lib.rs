@@ -11,6 +11,7 @@ mod gather;
 #[cfg(feature = "killpoints")]
 pub mod killpoints;
 mod migrations;
+pub mod past;
 mod pool;
 mod reader;
 mod rows;

@@ -152,6 +152,16 @@ impl Db {
         &self.reader
     }
 
+    /// The same database, read as it was at a moment in epoch milliseconds: queries that name tables whose past is kept find in them
+    /// what was in them then ([`crate::past`]). Everything else is as it is now. What is written is written now.
+    #[must_use]
+    pub fn at(&self, moment: i64) -> Self {
+        Self {
+            reader: self.reader.at(moment),
+            ..self.clone()
+        }
+    }
+
     /// The committed state of one moment, for answers put together from several reads. Who has one does not ask for another.
     ///
     /// # Errors
@@ -170,7 +180,7 @@ impl Db {
             ..Default::default()
         };
         let tx = self.reader.pool().begin_with_options(options).await?;
-        Ok(Snapshot::new(tx, turn))
+        Ok(Snapshot::new(tx, self.reader.moment(), turn))
     }
 
     /// Runs `work` in one transaction that is kept when it answers `Ok` and rolled back when it answers `Err` or panics.

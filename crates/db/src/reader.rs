@@ -19,6 +19,7 @@ use sqlx::{AssertSqlSafe, Connection, Postgres, Sqlite};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::is_lost;
+use crate::past;
 
 /// How long a connection may rest before it is examined.
 const REST_MAX: Duration = Duration::from_secs(5 * 60);
@@ -30,6 +31,8 @@ const KEPT_MAX: Duration = Duration::from_secs(30 * 60);
 pub struct Reader {
     pool: DatabaseConnection,
     kept: Arc<Kept>,
+    /// The moment whose state is read, where it is not now.
+    moment: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -75,7 +78,21 @@ impl Reader {
         Self {
             pool,
             kept: Arc::new(kept),
+            moment: None,
         }
+    }
+
+    /// The same connections, reading the state of a moment.
+    pub(crate) fn at(&self, moment: i64) -> Self {
+        Self {
+            moment: Some(moment),
+            ..self.clone()
+        }
+    }
+
+    /// The moment whose state is read, where it is not now.
+    pub(crate) fn moment(&self) -> Option<i64> {
+        self.moment
     }
 
     /// The whole pool, for transactions.
@@ -227,6 +244,7 @@ impl ConnectionTrait for Reader {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let statement = past::at(self.moment, statement)?;
         Ok(match &*self.kept {
             Kept::Sqlite(shelf) => ask!(shelf, statement, fetch_optional).map(QueryResult::from),
             Kept::Postgres(shelf) => ask!(shelf, statement, fetch_optional).map(QueryResult::from),
@@ -234,6 +252,7 @@ impl ConnectionTrait for Reader {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let statement = past::at(self.moment, statement)?;
         Ok(match &*self.kept {
             Kept::Sqlite(shelf) => {
                 let rows = ask!(shelf, statement, fetch_all);

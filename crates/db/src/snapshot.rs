@@ -4,27 +4,25 @@ use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::Tx;
+use crate::{Tx, past};
 
 /// A transaction that sees the committed state of one moment. It is to be read from and dropped; as long as it is there it has one
 /// of a few turns, so that those who write find connections.
 #[derive(Debug)]
 pub struct Snapshot {
     tx: Tx,
+    /// The moment whose state is read, where it is not now.
+    moment: Option<i64>,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Snapshot {
-    pub(crate) fn new(tx: Tx, turn: OwnedSemaphorePermit) -> Self {
-        Self { tx, _turn: turn }
-    }
-}
-
-impl std::ops::Deref for Snapshot {
-    type Target = Tx;
-
-    fn deref(&self) -> &Tx {
-        &self.tx
+    pub(crate) fn new(tx: Tx, moment: Option<i64>, turn: OwnedSemaphorePermit) -> Self {
+        Self {
+            tx,
+            moment,
+            _turn: turn,
+        }
     }
 }
 
@@ -43,10 +41,14 @@ impl ConnectionTrait for Snapshot {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.tx.query_one_raw(statement).await
+        self.tx
+            .query_one_raw(past::at(self.moment, statement)?)
+            .await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.tx.query_all_raw(statement).await
+        self.tx
+            .query_all_raw(past::at(self.moment, statement)?)
+            .await
     }
 }

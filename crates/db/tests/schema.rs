@@ -94,7 +94,9 @@ db::test_on_both! {
             audit_tiles audit_tree authorities certificate_collections certificate_contents
             certificate_history
             certificate_keys certificate_metadata certificate_names certificate_requests certificate_stores
-            certificates claims collection_favorites counters identity_providers imports job_history metadata_fields orchestrator_jobs permission_set_permissions
+            certificates claims collection_favorites counters identity_providers imports job_history metadata_fields orchestrator_jobs
+            past_certificate_contents past_certificate_metadata past_certificate_names past_certificate_stores past_certificates
+            past_store_entries past_store_entry_certificates past_store_types permission_set_permissions
             permission_sets queue_jobs revocation_lists revocations role_claims role_permissions roles
             sessions settings sign_in_attempts store_containers store_entries store_entry_certificates store_types templates token_keys
         );

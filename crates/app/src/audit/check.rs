@@ -225,7 +225,7 @@ impl Check<'_> {
     }
 
     /// The hashes of all leaves, after comparing every tile with them and them with the signed root.
-    async fn leaves(&mut self, tx: &db::Tx, state: &State) -> Result<Vec<Hash>, Error> {
+    async fn leaves(&mut self, tx: &db::Snapshot, state: &State) -> Result<Vec<Hash>, Error> {
         let size = state.checkpoint.size;
         let mut tree = Tree::default();
         let mut leaves = Vec::new();
@@ -274,7 +274,7 @@ impl Check<'_> {
     /// Compares every record with its leaf. Answers how many were pruned, and how many wait for a checkpoint.
     async fn records(
         &mut self,
-        tx: &db::Tx,
+        tx: &db::Snapshot,
         state: &State,
         leaves: &[Hash],
     ) -> Result<(u64, u64), Error> {
@@ -342,7 +342,7 @@ impl Check<'_> {
     /// Whether the records that no checkpoint covers are those that were written, no more and no fewer.
     async fn heads(
         &mut self,
-        tx: &db::Tx,
+        tx: &db::Snapshot,
         state: &State,
         waiting: &BTreeMap<i32, BTreeSet<i64>>,
     ) -> Result<(), Error> {
@@ -382,7 +382,7 @@ impl Check<'_> {
 struct Places(Vec<audit_runs::Model>);
 
 impl Places {
-    async fn load(tx: &db::Tx) -> Result<Self, Error> {
+    async fn load(tx: &db::Snapshot) -> Result<Self, Error> {
         let runs = audit_runs::Entity::find()
             .order_by_asc(audit_runs::Column::Chain)
             .order_by_asc(audit_runs::Column::FirstPosition)

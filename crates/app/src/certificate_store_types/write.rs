@@ -11,6 +11,7 @@ use super::response::StoreTypeResponse;
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::past;
 use crate::security::Permission;
 use crate::web::{Body, Json, NoContent, PathId};
 
@@ -189,6 +190,7 @@ async fn delete_type(tx: &db::Tx, cx: &Cx, id: i64) -> Result<(), Error> {
             row.short_name
         )));
     }
+    past::store_type_goes(tx, &row).await?;
     store_types::Entity::delete_by_id(id).exec(tx).await?;
     let message = format!("Certificate store type {} was deleted.", row.short_name);
     let entry = Entry::new(

@@ -12,6 +12,7 @@ use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::orchestrator_jobs::forget_store;
+use crate::past;
 use crate::security::{Permission, Through};
 use crate::web::{Body, NoContent, PathId};
 
@@ -61,6 +62,7 @@ async fn delete_stores(cx: &Cx, ids: Vec<Uuid>) -> Result<usize, Error> {
                 for store in stores {
                     let id = store.id;
                     forget_store(tx, &cx, id).await?;
+                    past::store_goes(tx, &cx, &store).await?;
                     // Its inventory goes with it.
                     certificate_stores::Entity::delete_by_id(id)
                         .exec(tx)

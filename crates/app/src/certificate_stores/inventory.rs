@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::past;
 
 /// Rows of one statement at most: SQLite takes 32,766 values in one.
 const ROWS_MAX: usize = 500;
@@ -71,11 +72,12 @@ pub(crate) async fn record_inventory(
                     .as_ref()
                     .and_then(|entry| chains.remove(&entry.id))
                     .unwrap_or_default();
-                put(tx, store.id, fold, before, &chain, wanted).await?;
+                put(tx, cx, store.id, fold, before, &chain, wanted).await?;
             }
         }
     }
     gone.extend(stored.values().map(|entry| entry.id));
+    past::entries_change(tx, cx, &gone).await?;
     for ids in gone.chunks(ROWS_MAX) {
         // The chains go with their entries.
         let ids = ids.iter().copied();
@@ -150,15 +152,20 @@ async fn wanted(
 
 async fn put(
     tx: &db::Tx,
+    cx: &Cx,
     store_id: Uuid,
     fold: String,
     before: Option<store_entries::Model>,
     chain: &[i64],
     wanted: Wanted,
 ) -> Result<(), Error> {
-    let same_chain = chain == wanted.certificate_ids;
     let entry_id = match before {
         Some(entry) => {
+            // Places of certificates are called by the alias.
+            let same_places = chain == wanted.certificate_ids && entry.alias == wanted.alias;
+            if !same_places {
+                past::entries_change(tx, cx, &[entry.id]).await?;
+            }
             let same = entry.alias == wanted.alias
                 && entry.private_key == wanted.private_key
                 && entry.parameters == wanted.parameters;
@@ -172,7 +179,7 @@ async fn put(
                 };
                 row.update(tx).await?;
             }
-            if same_chain {
+            if same_places {
                 return Ok(());
             }
             store_entry_certificates::Entity::delete_many()
@@ -199,6 +206,7 @@ async fn put(
             chain_level: ActiveValue::Set(level),
             certificate_id: ActiveValue::Set(*id),
             store_id: ActiveValue::Set(store_id),
+            since: ActiveValue::Set(Some(cx.now())),
         }
     });
     let rows: Vec<_> = rows.collect();

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::orchestrator_jobs::{
     ManagementJob, ManagementOperation, create_management, forget_store, schedule_inventory,
 };
+use crate::past;
 use crate::security::Permission;
 use crate::web::{Body, Json};
 
@@ -377,6 +378,9 @@ async fn replace_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Mo
                     checked.row.inventory_job_id = None;
                     checked.row.inventory_schedule = None;
                 }
+                if place(&before) != place(&checked.row) {
+                    past::store_moves(tx, &cx, id).await?;
+                }
                 let active: certificate_stores::ActiveModel = checked.row.clone().into();
                 active.reset_all().update(tx).await?;
                 let row = &checked.row;
@@ -413,6 +417,11 @@ async fn replace_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Mo
             })
         })
         .await
+}
+
+/// What certificates in the store show of where they are.
+fn place(row: &certificate_stores::Model) -> (&str, &str, i64) {
+    (&row.client_machine, &row.store_path, row.store_type_id)
 }
 
 /// The row as it is after its jobs were made.

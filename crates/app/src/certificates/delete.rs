@@ -15,6 +15,7 @@ use crate::audit::{self, Category, Entry, Operation};
 use crate::authorities::{self, KnownAuthority};
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::past;
 use crate::security::{Permission, Through};
 use crate::web::{Body, Date, NoContent, PathId, Query};
 
@@ -113,7 +114,8 @@ fn check(rows: &[certificates::Model], known: &[Arc<KnownAuthority>]) -> Result<
 async fn write(tx: &db::Tx, cx: &Cx, rows: &[certificates::Model]) -> Result<(), Error> {
     for some in rows.chunks(ROWS_MAX) {
         let ids: Vec<i64> = some.iter().map(|row| row.id).collect();
-        forget_locations(tx, &ids).await?;
+        forget_locations(tx, cx, &ids).await?;
+        past::certificates_go(tx, cx, &ids).await?;
         certificate_requests::Entity::update_many()
             .col_expr(
                 certificate_requests::Column::CertificateId,
@@ -147,7 +149,7 @@ async fn write(tx: &db::Tx, cx: &Cx, rows: &[certificates::Model]) -> Result<(),
 
 /// An entry of a store without its own certificate is none; of a chain, the rest stays. The next inventory of the store finds
 /// again what is still there.
-async fn forget_locations(tx: &db::Tx, ids: &[i64]) -> Result<(), Error> {
+async fn forget_locations(tx: &db::Tx, cx: &Cx, ids: &[i64]) -> Result<(), Error> {
     use store_entry_certificates::Column as Link;
     let entries: Vec<i64> = store_entry_certificates::Entity::find()
         .select_only()
@@ -157,12 +159,14 @@ async fn forget_locations(tx: &db::Tx, ids: &[i64]) -> Result<(), Error> {
         .into_tuple()
         .all(tx)
         .await?;
+    past::entries_change(tx, cx, &entries).await?;
     for some in entries.chunks(ROWS_MAX) {
         store_entries::Entity::delete_many()
             .filter(store_entries::Column::Id.is_in(some.iter().copied()))
             .exec(tx)
             .await?;
     }
+    past::places_change(tx, cx, Link::CertificateId.is_in(ids.iter().copied())).await?;
     store_entry_certificates::Entity::delete_many()
         .filter(Link::CertificateId.is_in(ids.iter().copied()))
         .exec(tx)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use db::tables::{certificate_metadata, certificates};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -18,6 +18,7 @@ use crate::cx::Cx;
 use crate::enrollment::{self, Owner};
 use crate::error::Error;
 use crate::metadata_fields;
+use crate::past;
 use crate::security::{Permission, Through};
 use crate::web::{Body, Date, Json};
 
@@ -357,8 +358,14 @@ impl Import {
                 ..Origin::default()
             };
             if let (Some(known), false) = (known, metadata.is_empty()) {
+                // Those with a new value get it below.
+                let named = metadata.iter().map(|(name, _)| db::fold(name));
+                let others = Condition::all()
+                    .add(certificate_metadata::Column::CertificateId.eq(known.id))
+                    .add(certificate_metadata::Column::NameFold.is_not_in(named));
+                past::metadata_changes(tx, cx, others.clone()).await?;
                 certificate_metadata::Entity::delete_many()
-                    .filter(certificate_metadata::Column::CertificateId.eq(known.id))
+                    .filter(others)
                     .exec(tx)
                     .await?;
             }

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use super::as_of::AsOf;
 use super::fields::{FIELDS, readable};
 use super::metadata;
 use super::pages::{Asked, FAR};
@@ -72,10 +73,12 @@ pub(super) async fn list(
     paging: &Paging,
     shown: &Shown,
     details: &Details,
+    as_of: &AsOf,
 ) -> Result<List<CertificateOutput>, Error> {
     let through = details.through();
     cx.authorize_certificate_list(Permission::CertificatesRead, through)
         .await?;
+    let cx = &*as_of.of(cx)?;
     let (skip, limit) = paging.window()?;
     let query = paging.query()?;
     let (revoked, expired) = (
@@ -87,7 +90,8 @@ pub(super) async fn list(
         .select_only()
         .column(certificates::Column::Id)
         .filter(wanted);
-    let is_counted = query.is_none() && matches!(through, Through::System);
+    // What is counted is what is there now.
+    let is_counted = query.is_none() && matches!(through, Through::System) && !cx.is_past();
     let asked = Asked {
         ids,
         kept: is_counted.then_some((revoked, expired)),
@@ -160,7 +164,10 @@ pub(super) async fn one(
     cx: &Cx,
     id: i64,
     details: &Details,
+    as_of: &AsOf,
 ) -> Result<SingleCertificateOutput, Error> {
+    cx.authorize_somewhere(Permission::CertificatesRead)?;
+    let cx = &*as_of.of(cx)?;
     cx.authorize_certificate(Permission::CertificatesRead, id, details.through())
         .await?;
     let row = certificates::Entity::find_by_id(id)

@@ -1,7 +1,9 @@
 //! `/Certificates`: the inventory.
 
 mod analyze;
+mod as_of;
 mod bulk;
+mod changes;
 mod chosen;
 mod counts;
 mod csv;
@@ -40,6 +42,7 @@ use crate::cx::Cx;
 use crate::error::{Error, Kind};
 use crate::security::{Permission, Target, Through};
 use crate::web::{Body, Json, List, NoContent, Paging, PathId, Query};
+use as_of::AsOf;
 use download::{Download, DownloadOutput, DownloadRequest, FormatHeader};
 use history::OperationOutput;
 use listing::{Details, Shown};
@@ -122,6 +125,7 @@ pub(crate) fn routes() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(list, delete::delete_several))
         .routes(routes!(csv::export))
+        .routes(routes!(changes::changes))
         .routes(routes!(one, delete::delete_one))
         .routes(routes!(delete::delete_found))
         .routes(routes!(revoke::revoke))
@@ -167,7 +171,7 @@ impl Collection {
 
 /// Certificates of the inventory. Revoked and expired ones are left out unless asked for.
 #[utoipa::path(
-    get, path = "/Certificates", tag = "Certificate", params(Paging, Shown, Details),
+    get, path = "/Certificates", tag = "Certificate", params(Paging, Shown, Details, AsOf),
     responses((status = 200, body = Vec<CertificateOutput>, description = "A page")),
     extensions(("x-permissions" = json!(["/certificates/collections/read/"])))
 )]
@@ -176,14 +180,15 @@ async fn list(
     Query(paging): Query<Paging>,
     Query(shown): Query<Shown>,
     Query(details): Query<Details>,
+    Query(as_of): Query<AsOf>,
 ) -> Result<List<CertificateOutput>, Error> {
-    listing::list(&cx, &paging, &shown, &details).await
+    listing::list(&cx, &paging, &shown, &details, &as_of).await
 }
 
 /// One certificate.
 #[utoipa::path(
     get, path = "/Certificates/{id}", tag = "Certificate",
-    params(("id" = i64, Path, description = "Id of the certificate"), Details),
+    params(("id" = i64, Path, description = "Id of the certificate"), Details, AsOf),
     responses((status = 200, body = SingleCertificateOutput, description = "The certificate")),
     extensions(("x-permissions" = json!(["/certificates/collections/read/"])))
 )]
@@ -191,8 +196,9 @@ async fn one(
     cx: Cx,
     PathId(id): PathId<i64>,
     Query(details): Query<Details>,
+    Query(as_of): Query<AsOf>,
 ) -> Result<Json<SingleCertificateOutput>, Error> {
-    listing::one(&cx, id, &details).await.map(Json)
+    listing::one(&cx, id, &details, &as_of).await.map(Json)
 }
 
 /// What happened to a certificate.

@@ -11,6 +11,7 @@ use crate::application_settings::{OwnerMode, OwnerPolicy};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::{Error, Kind};
+use crate::past;
 use crate::security::{OwnerChange, Permission, Reach, Through, role_by_id, role_by_name};
 use crate::web::Maybe;
 
@@ -179,6 +180,7 @@ async fn write(
         owner_role_id: ActiveValue::Set(owners.new.map(|role| role.id)),
         ..Default::default()
     };
+    past::certificates_change(tx, cx, &[id]).await?;
     certificates::Entity::update(changed)
         .validate()?
         .exec(tx)

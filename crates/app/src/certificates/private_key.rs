@@ -10,6 +10,7 @@ use super::{Collection, stored};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::past;
 use crate::security::{Permission, Through};
 use crate::web::{Body, NoContent, PathId, Query};
 
@@ -66,6 +67,7 @@ async fn delete(cx: &Cx, ids: Vec<i64>, place: &str, through: Through) -> Result
 async fn write(tx: &db::Tx, cx: &Cx, rows: &[certificates::Model]) -> Result<(), Error> {
     for some in rows.chunks(ROWS_MAX) {
         let ids: Vec<i64> = some.iter().map(|row| row.id).collect();
+        past::certificates_change(tx, cx, &ids).await?;
         certificate_keys::Entity::delete_many()
             .filter(certificate_keys::Column::CertificateId.is_in(ids.iter().copied()))
             .exec(tx)

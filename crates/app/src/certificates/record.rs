@@ -10,6 +10,7 @@ use super::{counts, metadata, stored};
 use crate::application_settings::OwnerPolicy;
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::past;
 
 /// `CertState`: found somewhere, and issued by none of our authorities.
 pub(crate) const STATE_UNKNOWN: i32 = 0;
@@ -73,7 +74,7 @@ async fn write(
     let inserted = insert(tx, cx, certificate, origin).await?;
     let id = match inserted {
         Some(id) => id,
-        None => complete(tx, certificate, origin).await?,
+        None => complete(tx, cx, certificate, origin).await?,
     };
     if let Some(key) = origin.private_key {
         let row = key_row(cx, id, key)?;
@@ -85,7 +86,10 @@ async fn write(
             .exec_without_returning(tx)
             .await?;
     }
-    metadata::enter(tx, id, origin.metadata).await?;
+    match inserted {
+        Some(_) => metadata::enter_new(tx, id, origin.metadata).await?,
+        None => metadata::enter(tx, cx, id, origin.metadata).await?,
+    }
     if let Some((action, comment)) = &origin.history {
         stored::add_history(tx, cx, id, action, comment).await?;
     }
@@ -209,7 +213,7 @@ pub(crate) async fn record_new(tx: &db::Tx, all: &[New<'_>]) -> Result<(), Error
     });
     db::insert_all(tx, keys.collect::<Result<_, _>>()?).await?;
     for new in all {
-        metadata::enter(tx, new.id, new.origin.metadata).await?;
+        metadata::enter_new(tx, new.id, new.origin.metadata).await?;
     }
     let lines = all.iter().filter_map(|new| {
         let (action, comment) = new.origin.history.as_ref()?;
@@ -295,11 +299,13 @@ async fn insert(
 /// Adds to a known certificate what its row does not say yet. Answers its id.
 async fn complete(
     tx: &db::Tx,
+    cx: &Cx,
     certificate: &pki::Certificate,
     origin: &Origin<'_>,
 ) -> Result<i64, Error> {
     let known = certificates::Entity::find()
         .filter(certificates::Column::Sha256.eq(certificate.sha256().to_vec()))
+        .lock_exclusive()
         .one(tx)
         .await?
         .ok_or_else(|| Error::internal("a known certificate has no row"))?;
@@ -330,6 +336,7 @@ async fn complete(
         changed.has_private_key = ActiveValue::Set(true);
     }
     if changed.is_changed() {
+        past::certificates_change(tx, cx, &[id]).await?;
         certificates::Entity::update(changed)
             .validate()?
             .exec(tx)

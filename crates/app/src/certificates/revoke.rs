@@ -19,6 +19,7 @@ use crate::audit::{self, Category, Entry, Operation};
 use crate::authorities::{self, KnownAuthority};
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::past;
 use crate::security::{Permission, Through};
 use crate::web::{Body, Date, Json, Query};
 
@@ -309,6 +310,8 @@ async fn write(tx: &db::Tx, cx: &Cx, changes: &[Change<'_>], order: &Order) -> R
     if changes.is_empty() {
         return Ok(());
     }
+    let ids: Vec<i64> = changes.iter().map(|change| change.row.id).collect();
+    past::certificates_change(tx, cx, &ids).await?;
     for change in changes {
         let revoked = change.status.revoked;
         let row = certificates::ActiveModel {

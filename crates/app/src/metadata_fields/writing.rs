@@ -14,6 +14,7 @@ use super::wire::{FieldOutput, FieldRequest, Forced};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::past;
 use crate::security::Permission;
 use crate::web::{Body, Json, NoContent, PathId, Query};
 
@@ -165,8 +166,10 @@ async fn delete_field(tx: &db::Tx, cx: &Cx, id: i64, force: bool) -> Result<(), 
             row.name
         )));
     }
+    let of_field = certificate_metadata::Column::NameFold.eq(&row.name_fold);
+    past::metadata_changes(tx, cx, of_field.clone()).await?;
     let values = certificate_metadata::Entity::delete_many()
-        .filter(certificate_metadata::Column::NameFold.eq(&row.name_fold))
+        .filter(of_field)
         .exec(tx)
         .await?
         .rows_affected;

@@ -846,6 +846,7 @@ testkit::both_databases! {
             }).await;
             for (level, certificate) in (0..).zip(chain) {
                 insert::<tables::store_entry_certificates::Entity>(&server, tables::store_entry_certificates::ActiveModel {
+                    since: ActiveValue::Set(None),
                     entry_id: ActiveValue::Set(entry),
                     chain_level: ActiveValue::Set(level),
                     certificate_id: ActiveValue::Set(certificate),
@@ -930,6 +931,7 @@ testkit::both_databases! {
             parameters: ActiveValue::Set("{}".into()),
         }).await;
         insert::<tables::store_entry_certificates::Entity>(&server, tables::store_entry_certificates::ActiveModel {
+            since: ActiveValue::Set(None),
             entry_id: ActiveValue::Set(1),
             chain_level: ActiveValue::Set(0),
             certificate_id: ActiveValue::Set(first),

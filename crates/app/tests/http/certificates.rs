@@ -188,6 +188,7 @@ pub(crate) async fn store_with(server: &TestServer, certificates: &[i64]) -> Uui
                 .map_err(db::Error::from)?;
             for (level, certificate) in (0..).zip(certificates) {
                 let link = tables::store_entry_certificates::ActiveModel {
+                    since: ActiveValue::Set(None),
                     entry_id: ActiveValue::Set(entry.last_insert_id),
                     chain_level: ActiveValue::Set(level),
                     certificate_id: ActiveValue::Set(certificate),

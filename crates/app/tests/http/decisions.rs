@@ -321,6 +321,7 @@ async fn store(
         };
         let entry = insert(server, entry).await.id;
         let link = tables::store_entry_certificates::ActiveModel {
+            since: ActiveValue::Set(None),
             entry_id: ActiveValue::Set(entry),
             chain_level: ActiveValue::Set(0),
             certificate_id: ActiveValue::Set(built.certificates[*certificate]),

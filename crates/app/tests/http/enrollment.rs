@@ -127,6 +127,7 @@ pub(crate) async fn put_into(server: &TestServer, store: &str, certificate: i64)
             };
             let entry = entry.insert(tx).await.map_err(db::Error::from)?;
             let held = store_entry_certificates::ActiveModel {
+                since: Set(None),
                 entry_id: Set(entry.id),
                 chain_level: Set(0),
                 certificate_id: Set(certificate),

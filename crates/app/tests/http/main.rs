@@ -20,6 +20,7 @@ mod certificate_store_types;
 mod certificate_stores;
 mod certificates;
 mod certificates_delete;
+mod certificates_past;
 mod certificates_revoke;
 mod collections;
 mod decisions;

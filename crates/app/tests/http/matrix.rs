@@ -91,6 +91,7 @@ const SCOPED: &[Scoped] = &[
     scoped(COLLECTION, "GET", "/Analytics/Certificates/Count/Collections", "/Analytics/Certificates/Count/Collections?CollectionIds={collection}", None),
     scoped(COLLECTION, "GET", "/Analytics/Certificates/Issuance", "/Analytics/Certificates/Issuance?TotalPeriods=4&collectionId={collection}", None),
     scoped(COLLECTION, "GET", "/Analytics/Certificates/Revocation", "/Analytics/Certificates/Revocation?TotalPeriods=4&collectionId={collection}", None),
+    scoped(COLLECTION, "GET", "/Chancery/Certificates/Changes", "/Chancery/Certificates/Changes?from=2020-01-01&collectionId={collection}", None),
     list_by(CONTAINER, "/CertificateStores"),
     scoped(CONTAINER, "GET", "/CertificateStores/{id}", "/CertificateStores/{store}", None),
     scoped(COLLECTION, "POST", "/Enrollment/Renew", "/Enrollment/Renew?collectionId={collection}", Some(r#"{"CertificateId":{certificate}}"#)),
@@ -212,6 +213,7 @@ impl World {
             };
             let entry = insert(server, entry).await.id;
             let link = tables::store_entry_certificates::ActiveModel {
+                since: ActiveValue::Set(None),
                 entry_id: ActiveValue::Set(entry),
                 chain_level: ActiveValue::Set(0),
                 certificate_id: ActiveValue::Set(world.certificates[index]),

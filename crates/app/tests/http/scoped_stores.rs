@@ -74,6 +74,7 @@ pub(crate) async fn put(server: &TestServer, store: &str, alias: &str, certifica
         .one(server.app().db().read())
         .await;
     let row = tables::store_entry_certificates::ActiveModel {
+        since: ActiveValue::Set(None),
         entry_id: ActiveValue::Set(entry.unwrap().unwrap().id),
         chain_level: ActiveValue::Set(0),
         certificate_id: ActiveValue::Set(certificate_id),

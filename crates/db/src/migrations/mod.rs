@@ -10,6 +10,7 @@ mod m0008_metadata_fields;
 mod m0009_revocation;
 mod m0010_analytics;
 mod m0013_imports;
+mod m0014_past;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -60,6 +61,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0013_imports",
         statements: m0013_imports::STATEMENTS,
+    },
+    Migration {
+        name: "0014_past",
+        statements: m0014_past::STATEMENTS,
     },
 ];
 

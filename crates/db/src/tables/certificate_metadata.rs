@@ -23,6 +23,8 @@ pub struct Model {
     pub value_long: Option<String>,
     /// Numbers as they are, dates in epoch milliseconds, `true` and `false` as 1 and 0.
     pub number: Option<i64>,
+    /// Since when it is so, epoch milliseconds; null from the beginning of what it belongs to.
+    pub since: Option<i64>,
 }
 
 /// No relations are declared: slices join where they need to.

@@ -16,6 +16,8 @@ pub struct Model {
     pub certificate_id: i64,
     /// Of the entry.
     pub store_id: Uuid,
+    /// Since when it is so, epoch milliseconds; null from the beginning of what it belongs to.
+    pub since: Option<i64>,
 }
 
 /// No relations are declared: slices join where they need to.

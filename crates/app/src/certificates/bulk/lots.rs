@@ -149,7 +149,7 @@ impl Plan {
                 .all(|(name, value)| is_there(*id, name, value))
         });
         for id in &ids {
-            metadata::enter(tx, *id, metadata).await?;
+            metadata::enter(tx, &self.cx, *id, metadata).await?;
         }
         let lines = ids.iter().map(|id| {
             let comment = format!("Imported again as part of import {import}: new metadata.");

@@ -85,7 +85,7 @@ pub(super) async fn set(
                 continue;
             }
             match new {
-                Some(value) => put.push(values::row(*id, &wanted.name, value)),
+                Some(value) => put.push((*id, &*wanted.name, &**value)),
                 None => cleared.entry(&wanted.name).or_default().push(*id),
             }
             changes.push(format!(
@@ -112,9 +112,9 @@ pub(super) async fn set(
             .after(json!({ "Metadata": Value::Object(after) }));
         entries.push((cx, entry));
     }
-    values::put(tx, put).await?;
+    values::put(tx, cx, put).await?;
     for (name, ids) in cleared {
-        values::clear(tx, name, &ids).await?;
+        values::clear(tx, cx, name, &ids).await?;
     }
     db::insert_all(tx, history).await?;
     audit::record_all(tx, entries).await?;

@@ -15,7 +15,7 @@ use db::tables::{certificate_metadata, certificates};
 pub(crate) use search::compared_as;
 pub(super) use search::condition;
 use several::AllRequest;
-pub(super) use values::enter;
+pub(super) use values::{enter, enter_new};
 
 use super::owner::ReachedThrough;
 use crate::cx::Cx;
