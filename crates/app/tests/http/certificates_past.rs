@@ -57,6 +57,7 @@ struct World<'s> {
     maker: Maker,
     /// Certificates that are there, by id, with their content.
     certificates: BTreeMap<i64, Vec<u8>>,
+    enrolled: Vec<i64>,
     roles: Vec<i64>,
     stores: Vec<Uuid>,
     collections: Vec<i64>,
@@ -90,6 +91,7 @@ impl<'s> World<'s> {
             dice: Dice(seed),
             maker: Maker::new(),
             certificates: BTreeMap::new(),
+            enrolled: Vec::new(),
             roles,
             stores: Vec::new(),
             collections,
@@ -126,40 +128,59 @@ impl<'s> World<'s> {
         self.dice.one(&ids).copied()
     }
 
+    async fn record(&mut self) {
+        let subject = self
+            .dice
+            .one(&["CN=a.web", "CN=b.mail", "CN=c.web"])
+            .unwrap();
+        let to = START + *self.dice.one(&[2, 20, 90]).unwrap() * DAY;
+        let (certificate, key) = self.maker.make(&Wanted {
+            to,
+            ..Wanted::new(subject)
+        });
+        let private_key = (self.dice.roll(2) == 0).then(|| key.to_pkcs8_der().to_vec());
+        let team = self.dice.one(&["web", "mail"]).unwrap();
+        let given = app::testing::Certificate {
+            der: certificate.der().to_vec(),
+            private_key,
+            metadata: vec![("Team".into(), (*team).into())],
+            ..app::testing::Certificate::default()
+        };
+        let id = app::testing::record(&self.server.cx(), given)
+            .await
+            .unwrap();
+        self.certificates.insert(id, certificate.der().to_vec());
+    }
+
+    async fn enroll(&mut self) {
+        let (id, chain) = enrolled(self.server, "enrolled.web").await;
+        self.enrolled.push(id);
+        self.certificates
+            .insert(id, pki::pem::certificates(chain[0].as_bytes())[0].clone());
+    }
+
     /// Something happens, or nothing.
     async fn step(&mut self) -> Option<()> {
         let admin = self.admin.clone();
         match self.dice.roll(16) {
-            0 | 1 => {
-                let subject = self.dice.one(&["CN=a.web", "CN=b.mail", "CN=c.web"])?;
-                let to = START + *self.dice.one(&[2, 20, 90])? * DAY;
-                let (certificate, key) = self.maker.make(&Wanted {
-                    to,
-                    ..Wanted::new(subject)
-                });
-                let private_key = (self.dice.roll(2) == 0).then(|| key.to_pkcs8_der().to_vec());
-                let team = self.dice.one(&["web", "mail"])?;
-                let given = app::testing::Certificate {
-                    der: certificate.der().to_vec(),
-                    private_key,
-                    metadata: vec![("Team".into(), (*team).into())],
-                    ..app::testing::Certificate::default()
-                };
-                let id = app::testing::record(&self.server.cx(), given)
-                    .await
-                    .unwrap();
-                self.certificates.insert(id, certificate.der().to_vec());
+            0 => {
+                self.record().await;
             }
-            2 | 3 => {
-                let (id, chain) = enrolled(self.server, "enrolled.web").await;
-                self.certificates
-                    .insert(id, pki::pem::certificates(chain[0].as_bytes())[0].clone());
+            1 => {
+                self.enroll().await;
             }
-            4 | 5 => {
+            2..=4 => {
                 let reason = *self.dice.one(&[1, 6, 6, -1, -1])?;
-                revoke(&admin, &[self.certificate()?], reason).await;
+                // Those that were enrolled can be.
+                let enrolled: Vec<i64> = self
+                    .enrolled
+                    .iter()
+                    .filter(|id| self.certificates.contains_key(id))
+                    .copied()
+                    .collect();
+                revoke(&admin, &[*self.dice.one(&enrolled)?], reason).await;
             }
-            6 => {
+            5 | 6 => {
                 let role = *self
                     .dice
                     .one(&[self.roles[0].into(), self.roles[1].into(), Value::Null])?
@@ -383,11 +404,16 @@ fn changes(from: i64, to: i64) -> String {
 async fn relive(server: &TestServer, seed: u64) {
     let mut world = World::new(server, seed).await;
     let mut then = Vec::new();
-    for _ in 0..32 {
-        server
-            .clock
-            .advance(*world.dice.one(&[1, MINUTE, MINUTE, DAY / 2]).unwrap());
-        world.step().await;
+    for _ in 0..5 {
+        world.record().await;
+        world.enroll().await;
+    }
+    for _ in 0..20 {
+        for _ in 0..3 {
+            let pause = world.dice.one(&[1, MINUTE, MINUTE, DAY / 4]).copied();
+            server.clock.advance(pause.unwrap());
+            world.step().await;
+        }
         then.push((server.clock.now(), world.answers(None).await));
     }
     server.clock.advance(DAY);
@@ -433,9 +459,9 @@ async fn relive(server: &TestServer, seed: u64) {
                 .unwrap()
                 .1
         };
-        for index in 0..24 {
+        for index in 0..14 {
             let (one, other) = match index {
-                0..12 => (index * 2, index * 2 + 1),
+                0..8 => (index * 2, index * 2 + 1),
                 _ => (
                     *world.dice.one(&moments).unwrap(),
                     *world.dice.one(&moments).unwrap(),
