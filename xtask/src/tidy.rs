@@ -19,6 +19,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("ca", &["pki", "secrets"]),
     ("stores", &["pki", "secrets"]),
     ("agent", &["stores", "agent-protocol", "pki"]),
+    ("importer", &["pki"]),
     (
         "app",
         &[
@@ -47,6 +48,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "ca",
             "stores",
             "agent",
+            "importer",
             "app",
         ],
     ),
@@ -91,10 +93,13 @@ const KEPT: &[(&str, &[&str])] = &[
     ("axum", &["app", "chancery", "testkit"]),
     ("utoipa", &["app", "chancery"]),
     ("sea-orm", &["db", "jobs", "app", "testkit", "bench"]),
-    ("sqlx", &["db", "jobs", "testkit"]),
+    ("sqlx", &["db", "jobs", "importer", "testkit"]),
     // A server that connects to where somebody tells it to does so through `egress`, which guards the way. The others
-    // are clients of a server that their operator names: the agent, the quickstart (in `chancery`), the benchmarks.
-    ("reqwest", &["egress", "agent", "chancery", "bench"]),
+    // are clients of a server that their operator names: the agent, the quickstart (in `chancery`), the benchmarks, the importer.
+    (
+        "reqwest",
+        &["egress", "agent", "importer", "chancery", "bench"],
+    ),
     ("hyper-rustls", &[]),
 ];
 /// Folders of crates in [`KEPT`] that may use a library where the rest of their crate may not: `chancery` is a client in

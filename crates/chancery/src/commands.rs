@@ -10,6 +10,7 @@ use crate::{console::Console, settings};
 mod admin;
 mod agent;
 mod audit;
+mod import;
 mod openapi;
 mod quickstart;
 mod serve;
@@ -96,6 +97,7 @@ fn command() -> Command {
         .subcommand(quickstart::command())
         .subcommand(admin::command())
         .subcommand(audit::command())
+        .subcommand(import::command())
         .subcommand(
             Command::new("openapi")
                 .about("Print the OpenAPI document of the KeyfactorAPI")
@@ -117,6 +119,7 @@ fn dispatch(matches: &ArgMatches, console: &Console) -> Result<(), Failure> {
         Some(("quickstart", matches)) => quickstart::run(matches, console),
         Some(("admin", matches)) => admin::run(matches, console),
         Some(("audit", matches)) => audit::run(matches, console),
+        Some(("import", matches)) => import::run(matches, console),
         Some(("openapi", matches)) => openapi::run(matches, console),
         _ => Err(Failure::usage(anyhow::anyhow!("no such command"))),
     }

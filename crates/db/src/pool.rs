@@ -345,7 +345,8 @@ pub(crate) fn sqlite_options(path: &Path, connections: u32, read_only: bool) -> 
                 .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
                 .busy_timeout(Duration::from_millis(SQLITE_BUSY_TIMEOUT_MS))
                 .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES.to_string())
-                .pragma("cache_size", "-8000")
+                // The writer's is larger: what a lot of certificates touches in the indexes is written once, at the commit.
+                .pragma("cache_size", if read_only { "-8000" } else { "-131072" })
                 // What a savepoint has to remember stays in memory too: its file is made anew for each.
                 .pragma("temp_store", "MEMORY")
                 // A page of rows fits, so that the thread that reads them does not stop in between.

@@ -40,7 +40,6 @@ impl Plan {
         tx: &db::Tx,
         mut row: Model,
         lot: Arc<Lot>,
-        began_at: i64,
     ) -> Result<Model, Error> {
         let cx = &self.cx;
         let before = row.octets;
@@ -75,8 +74,9 @@ impl Plan {
             row.failures = serde_json::to_string(&kept)?;
         }
         row.octets = lot.end.cast_signed();
-        row.updated_at = cx.now();
-        row.active_ms += (cx.now() - began_at).max(0);
+        let now = cx.now();
+        row.active_ms += (now - row.updated_at).max(0);
+        row.updated_at = now;
         save(tx, &row).await?;
         Ok(row)
     }

@@ -326,15 +326,13 @@ async fn write(
     progress: Option<RequestProgress>,
 ) -> Result<Option<String>, Error> {
     let now = || plan.cx.now();
-    let mut began_at = now();
     while let Some(lot) = waiting.recv().await {
         let is_silent = lot.found.is_empty() && lot.failures.is_empty() && lot.ending.is_none();
         if is_silent && now() - row.updated_at < HEARTBEAT_MS {
             continue;
         }
         let ending = lot.ending.clone();
-        let written = write_lot(&plan, &row, Arc::new(lot), began_at).await;
-        began_at = now();
+        let written = write_lot(&plan, &row, Arc::new(lot)).await;
         if let Some(progress) = &progress {
             progress.step();
         }
@@ -367,14 +365,14 @@ async fn write(
 }
 
 /// A lot that another transaction has come before is written again: then its certificates are known.
-async fn write_lot(plan: &Plan, row: &Model, lot: Arc<Lot>, began_at: i64) -> Result<Model, Error> {
+async fn write_lot(plan: &Plan, row: &Model, lot: Arc<Lot>) -> Result<Model, Error> {
     let mut tries = 0;
     loop {
         let (plan, row, lot) = (plan.clone(), row.clone(), Arc::clone(&lot));
         let db = plan.cx.db().clone();
         let written = db
             .write("certificates.import_lot", move |tx| {
-                Box::pin(plan.write(tx, row, lot, began_at))
+                Box::pin(plan.write(tx, row, lot))
             })
             .await;
         tries += 1;

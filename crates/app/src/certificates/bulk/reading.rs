@@ -6,10 +6,11 @@ use tokio::sync::mpsc;
 use super::stream::{Format, Piece, Splitter};
 use crate::certificates::import::oddities;
 
-/// Certificates written in one transaction.
-const LOT_CERTIFICATES: usize = 2_000;
+/// Certificates written in one transaction: indexes on random keys touch a page for each certificate of a small lot, and write it as
+/// often; of a large one, others wait for its end.
+const LOT_CERTIFICATES: usize = 5_000;
 /// Octets of certificates in one transaction, more or less.
-const LOT_OCTETS: usize = 8 * 1024 * 1024;
+const LOT_OCTETS: usize = 16 * 1024 * 1024;
 /// Characters of a reason that are kept.
 const REASON_MAX: usize = 300;
 

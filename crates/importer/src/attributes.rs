@@ -1,0 +1,151 @@
+//! What a source knows about certificates besides themselves: metadata and owners, where the server's are others.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::api::Api;
+use crate::checkpoint::{Attributes, Checkpoint};
+use crate::report::Report;
+
+/// Certificates that are asked for at once.
+const AT_ONCE: usize = 40;
+
+/// The server's certificates with these thumbprints.
+async fn found(server: &Api, thumbprints: &[String]) -> anyhow::Result<HashMap<String, Value>> {
+    let query: Vec<String> = thumbprints
+        .iter()
+        .map(|thumbprint| format!("Thumbprint -eq \"{thumbprint}\""))
+        .collect();
+    let query = query.join(" OR ");
+    let asked = [
+        ("QueryString", query.as_str()),
+        ("IncludeRevoked", "true"),
+        ("IncludeExpired", "true"),
+        ("IncludeMetadata", "true"),
+    ];
+    let rows = server.page("/Certificates", 1, &asked).await?;
+    let rows = rows.into_iter().filter_map(|row| {
+        let thumbprint = row["Thumbprint"].as_str()?.to_owned();
+        Some((thumbprint, row))
+    });
+    Ok(rows.collect())
+}
+
+/// For a dry run: what is new and what differs.
+pub(crate) async fn compare(
+    checkpoint: &Checkpoint,
+    server: &Api,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut thumbprints = Vec::new();
+    checkpoint.each(|der| {
+        if let Ok(reading) = pki::Certificate::read(&der) {
+            thumbprints.push(reading.certificate.thumbprint());
+        }
+    })?;
+    report.certificates.read = checkpoint.certificates();
+    let all = thumbprints.len();
+    thumbprints.sort_unstable();
+    thumbprints.dedup();
+    let mut there = 0;
+    for some in thumbprints.chunks(AT_ONCE) {
+        there += found(server, some).await?.len();
+    }
+    report.certificates.new = (thumbprints.len() - there) as u64;
+    report.certificates.known = (all - thumbprints.len() + there) as u64;
+    let mut from = 0;
+    loop {
+        let (some, end) = checkpoint.attributes(from, AT_ONCE)?;
+        if some.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<String> = some.iter().map(|one| one.thumbprint.clone()).collect();
+        let rows = found(server, &wanted).await?;
+        for one in &some {
+            let differs = match rows.get(&one.thumbprint) {
+                Some(row) => !other_metadata(one, row).is_empty() || other_owner(one, row),
+                None => true,
+            };
+            report.certificates.differs += u64::from(differs);
+        }
+        from = end;
+    }
+}
+
+/// Brings over what the server does not have. What it refuses stands in the report.
+pub(crate) async fn bring(
+    checkpoint: &mut Checkpoint,
+    server: &Api,
+    report: &mut Report,
+    tell: &(dyn Fn(String) + Sync),
+) -> anyhow::Result<()> {
+    loop {
+        let (some, end) = checkpoint.attributes(checkpoint.attributes_done(), AT_ONCE)?;
+        if some.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<String> = some.iter().map(|one| one.thumbprint.clone()).collect();
+        let rows = found(server, &wanted).await?;
+        for one in &some {
+            let Some(row) = rows.get(&one.thumbprint) else {
+                report.skip(
+                    &one.place,
+                    "the server does not show it, so it got no metadata",
+                );
+                continue;
+            };
+            let metadata = other_metadata(one, row);
+            let owner = other_owner(one, row);
+            report.certificates.differs += u64::from(owner || !metadata.is_empty());
+            if !metadata.is_empty() {
+                let body = json!({ "Id": row["Id"], "Metadata": metadata });
+                let put = server.call("PUT", "/Certificates/Metadata", &[], Some(&body));
+                if let Err(refusal) = put.await? {
+                    report.skip(&one.place, format!("metadata: {refusal}"));
+                }
+            }
+            if owner {
+                let path = format!("/Certificates/{}/Owner", row["Id"]);
+                let body = json!({ "NewRoleName": one.owner });
+                if let Err(refusal) = server.call("PUT", &path, &[], Some(&body)).await? {
+                    report.skip(&one.place, format!("owner: {refusal}"));
+                }
+            }
+        }
+        checkpoint.set_attributes_done(end)?;
+        tell(format!(
+            "metadata and owners of {} certificates",
+            report.certificates.differs
+        ));
+    }
+}
+
+/// The values that the server has not.
+fn other_metadata(one: &Attributes, row: &Value) -> Map<String, Value> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let there = row["Metadata"].as_object();
+    let is_there = |name: &str, value: &Value| {
+        there.into_iter().flatten().any(|(other, known)| {
+            other.eq_ignore_ascii_case(name) && text(known).trim() == text(value).trim()
+        })
+    };
+    let others = one
+        .metadata
+        .iter()
+        .filter(|(name, value)| !text(value).trim().is_empty() && !is_there(name, value));
+    others
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+fn other_owner(one: &Attributes, row: &Value) -> bool {
+    let there = row["OwnerRoleName"].as_str().unwrap_or_default();
+    one.owner
+        .as_deref()
+        .is_some_and(|owner| !owner.eq_ignore_ascii_case(there))
+}
