@@ -16,7 +16,6 @@ mod collections;
 mod cx;
 mod enrollment;
 mod error;
-pub mod filling;
 mod generation;
 mod identity_providers;
 mod lookups;

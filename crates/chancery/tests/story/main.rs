@@ -23,6 +23,7 @@ mod agent_killed;
 mod agent_killed_enrolling;
 mod complete_twice;
 mod fifty_stores;
+mod imports;
 mod open_id;
 mod python_client;
 mod reload_fails;
