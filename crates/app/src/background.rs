@@ -14,6 +14,7 @@ const TICK: Duration = Duration::from_secs(5);
 pub(crate) async fn run(app: &Arc<App>, shutdown: watch::Receiver<bool>) {
     tokio::join!(
         sweep(app, shutdown.clone()),
+        crate::certificates::index_names(app, shutdown.clone()),
         crate::audit::run(app, shutdown)
     );
 }

@@ -77,6 +77,21 @@ pub async fn found(cx: &Cx, der: &[u8]) -> Result<i64, Error> {
     .await
 }
 
+/// Puts the certificates that are there into the index of names, as the background work does, in lots of a few.
+///
+/// # Errors
+/// Those of the database.
+pub async fn index_names(app: &std::sync::Arc<crate::app::App>) -> Result<(), Error> {
+    let (_running, shutdown) = tokio::sync::watch::channel(false);
+    let sizes = certificates::IndexSizes {
+        least: 1,
+        at_once: 3,
+        full: 12,
+        small_lots: 3,
+    };
+    certificates::fill_index(app, sizes, &shutdown).await
+}
+
 /// Signs the revocation lists that are due, as the background work does.
 ///
 /// # Errors

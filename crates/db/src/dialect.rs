@@ -20,6 +20,17 @@ impl Dialect {
         }
     }
 
+    /// A migration's statement without the mark of the database that it is for, `{sqlite}` or `{postgres}`; none when that is the
+    /// other one.
+    pub(crate) fn own(self, statement: &str) -> Option<&str> {
+        let (own, other) = match self {
+            Self::Sqlite => ("{sqlite}", "{postgres}"),
+            Self::Postgres => ("{postgres}", "{sqlite}"),
+        };
+        let is_others = statement.starts_with(other);
+        (!is_others).then(|| statement.strip_prefix(own).unwrap_or(statement))
+    }
+
     /// A migration's text with its type names put in: `{id}`, `{guid}`, `{bytes}`, `{i64}`, and `{fold}` for
     /// text that is compared octet by octet, so that an index finds what begins with something.
     pub(crate) fn types(self, sql: &str) -> String {

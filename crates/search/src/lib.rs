@@ -1,4 +1,4 @@
-//! The query language: lexer, grammar, syntax tree, canonical printer. No database.
+//! The query language: lexer, grammar, syntax tree, canonical printer; and [`grams`], an index for "contains". No database.
 //!
 //! `IssuedCN -contains "example.com" AND (CertState -eq 1 OR NOT KeyType -in ("RSA","ECC"))`
 //!
@@ -40,6 +40,7 @@
 
 pub mod dates;
 mod expression;
+pub mod grams;
 mod lexer;
 mod limits;
 mod parser;

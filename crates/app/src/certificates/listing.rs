@@ -17,7 +17,6 @@ use uuid::Uuid;
 
 use super::as_of::AsOf;
 use super::fields::{FIELDS, readable};
-use super::metadata;
 use super::pages::{Asked, FAR};
 use super::record::STATE_REVOKED;
 use super::wire::{
@@ -58,7 +57,7 @@ pub(crate) struct Details {
 }
 
 impl Details {
-    fn through(&self) -> Through {
+    pub(super) fn through(&self) -> Through {
         Through::new(self.collection_id, None)
     }
 }
@@ -112,17 +111,26 @@ pub(super) async fn list(
             .await?;
         (total, page)
     };
+    Ok(List {
+        items: those(cx, &page, details).await?,
+        total,
+    })
+}
+
+/// These certificates, in this order. One that is not there any more is left out.
+pub(super) async fn those(
+    cx: &Cx,
+    ids: &[i64],
+    details: &Details,
+) -> Result<Vec<CertificateOutput>, Error> {
     let rows = certificates::Entity::find()
-        .filter(certificates::Column::Id.is_in(page.iter().copied()))
-        .all(connection)
+        .filter(certificates::Column::Id.is_in(ids.iter().copied()))
+        .all(cx.db().read())
         .await?;
     let mut rows: HashMap<i64, certificates::Model> =
         rows.into_iter().map(|row| (row.id, row)).collect();
-    let rows: Vec<certificates::Model> = page.iter().filter_map(|id| rows.remove(id)).collect();
-    Ok(List {
-        items: outputs(cx, rows, details).await?,
-        total,
-    })
+    let rows = ids.iter().filter_map(|id| rows.remove(id)).collect();
+    outputs(cx, rows, details).await
 }
 
 /// The certificates that a query means, of those that are shown.
@@ -132,7 +140,7 @@ pub(super) async fn wanted(
     through: Through,
     shown: &Shown,
 ) -> Result<Condition, Error> {
-    let mut wanted = metadata::condition(cx.db().read(), cx, query, &FIELDS).await?;
+    let mut wanted = super::narrowed(cx.db().read(), cx, query, &FIELDS).await?;
     if let Through::Collection(id) = through {
         let inside = crate::collections::condition(cx.db().read(), cx, id).await?;
         wanted = Condition::all().add(wanted).add(inside);

@@ -12,8 +12,10 @@ mod download;
 mod fields;
 mod figures;
 mod file;
+mod free_text;
 mod history;
 mod import;
+mod indexing;
 mod listing;
 mod locations;
 mod metadata;
@@ -26,6 +28,7 @@ mod revocation_evidence;
 mod revoke;
 mod security_views;
 mod stored;
+mod substrings;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -60,7 +63,35 @@ pub(crate) async fn condition(
     query: &str,
 ) -> Result<sea_orm::Condition, Error> {
     let query = crate::web::query_string::parse_query(query)?;
-    metadata::condition(connection, cx, query.as_ref(), &fields::SAVED).await
+    narrowed(connection, cx, query.as_ref(), &fields::SAVED).await
+}
+
+/// The same without the index of names, where few certificates are asked about anyway.
+///
+/// # Errors
+/// As there.
+pub(crate) async fn condition_of_few(
+    connection: &impl ConnectionTrait,
+    cx: &Cx,
+    query: &str,
+) -> Result<sea_orm::Condition, Error> {
+    let query = crate::web::query_string::parse_query(query)?;
+    metadata::condition(connection, cx, query.as_ref(), &fields::SAVED, None).await
+}
+
+/// The condition of a query over certificates, among those that the index of names has for it where that are few.
+async fn narrowed(
+    connection: &impl ConnectionTrait,
+    cx: &Cx,
+    query: Option<&search::Expression>,
+    fields: &[crate::web::list::Field],
+) -> Result<sea_orm::Condition, Error> {
+    let among = match query {
+        Some(query) => substrings::candidates(connection, query).await?,
+        None => None,
+    };
+    let among = among.map(|ids| crate::web::list::Among::new(&ids));
+    metadata::condition(connection, cx, query, fields, among.as_ref()).await
 }
 
 /// Whether a query over certificates asks in which stores they are.
@@ -110,6 +141,9 @@ pub(crate) async fn authorize_named(
 
 pub(crate) use bulk::{Imports, PATH as STREAMED};
 pub(crate) use figures::{Happening, active, by_week};
+pub(crate) use indexing::run as index_names;
+#[cfg(feature = "testing")]
+pub(crate) use indexing::{Sizes as IndexSizes, fill as fill_index};
 pub(crate) use metadata::compared_as as metadata_compared_as;
 pub(crate) use record::{New, Origin, record, record_new, record_seen};
 pub(crate) use revocation_evidence::RevocationLists;
@@ -127,6 +161,7 @@ pub(crate) fn routes() -> OpenApiRouter {
         .routes(routes!(csv::export))
         .routes(routes!(changes::changes))
         .routes(routes!(one, delete::delete_one))
+        .routes(routes!(free_text::search))
         .routes(routes!(delete::delete_found))
         .routes(routes!(revoke::revoke))
         .routes(routes!(revoke::revoke_all))

@@ -105,7 +105,7 @@ pub(crate) async fn containing(
             .await?;
         let mut whole: Option<Select<certificates::Entity>> = None;
         for row in &rows {
-            let inside = crate::certificates::condition(connection, cx, &row.query).await;
+            let inside = crate::certificates::condition_of_few(connection, cx, &row.query).await;
             let Ok(inside) = inside else {
                 continue;
             };

@@ -178,6 +178,30 @@ pub(crate) const fn field_of_several(
     }
 }
 
+/// Rows by their ids, among which everything is that is looked for: conditions need not look elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Among(String);
+
+impl Among {
+    pub(crate) fn new(ids: &[i64]) -> Self {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        Self(ids.join(","))
+    }
+
+    /// That a column names one of them.
+    pub(crate) fn holds(&self, dialect: db::Dialect, column: SimpleExpr) -> SimpleExpr {
+        // One value however many there are: databases limit how many values a statement may have.
+        let (condition, ids) = match dialect {
+            db::Dialect::Sqlite => (
+                "? IN (SELECT value FROM json_each(?))",
+                format!("[{}]", self.0),
+            ),
+            db::Dialect::Postgres => ("$1 = ANY(CAST($2 AS BIGINT[]))", format!("{{{}}}", self.0)),
+        };
+        Expr::cust_with_exprs(condition, [column, Expr::val(ids)])
+    }
+}
+
 /// The condition of a query over these fields. `None` matches everything.
 ///
 /// # Errors
@@ -187,14 +211,14 @@ pub(crate) fn condition(
     query: Option<&Expression>,
     fields: &[Field],
 ) -> Result<Condition, Error> {
-    condition_with(cx, query, fields, &|_, _| Ok(None))
+    condition_with(cx, query, fields, &|_, _| Ok(None), None)
 }
 
 /// What a comparison with a field stands for that is none of a list's own, or what it does not match when it is negated; `None` when
 /// there is no such field either.
 pub(crate) type Others<'a> = &'a dyn Fn(&Comparison, bool) -> Result<Option<Condition>, Error>;
 
-/// [`condition`], with more fields than those that are the same everywhere.
+/// [`condition`], with more fields than those that are the same everywhere; only right `among` these rows, if there are such.
 ///
 /// # Errors
 /// As there.
@@ -203,10 +227,11 @@ pub(crate) fn condition_with(
     query: Option<&Expression>,
     fields: &[Field],
     others: Others<'_>,
+    among: Option<&Among>,
 ) -> Result<Condition, Error> {
     query.map_or_else(
         || Ok(Condition::all()),
-        |query| expression(cx, query, fields, others, false),
+        |query| expression(cx, query, fields, others, among, false),
     )
 }
 
@@ -217,11 +242,12 @@ fn expression(
     node: &Expression,
     fields: &[Field],
     others: Others<'_>,
+    among: Option<&Among>,
     negated: bool,
 ) -> Result<Condition, Error> {
     let parts = |parts: &[Expression], whole: Condition| {
         parts.iter().try_fold(whole, |whole, part| {
-            Ok(whole.add(expression(cx, part, fields, others, negated)?))
+            Ok(whole.add(expression(cx, part, fields, others, among, negated)?))
         })
     };
     match (node, negated) {
@@ -231,9 +257,9 @@ fn expression(
         (Expression::Or(terms), false) | (Expression::And(terms), true) => {
             parts(terms, Condition::any())
         }
-        (Expression::Not(part), _) => expression(cx, part, fields, others, !negated),
+        (Expression::Not(part), _) => expression(cx, part, fields, others, among, !negated),
         (Expression::Comparison(comparison), _) => {
-            compared(cx, comparison, fields, others, negated)
+            compared(cx, comparison, fields, others, among, negated)
         }
     }
 }
@@ -243,6 +269,7 @@ fn compared(
     comparison: &Comparison,
     fields: &[Field],
     others: Others<'_>,
+    among: Option<&Among>,
     negated: bool,
 ) -> Result<Condition, Error> {
     let found = named(fields, comparison);
@@ -274,9 +301,12 @@ fn compared(
             value,
             keys,
             seen,
-            ..
+            own,
         } => {
             let mut keys = keys();
+            if let (Some(among), Some(own)) = (among, own) {
+                keys.and_where(among.holds(cx.db().dialect(), own()));
+            }
             if let Some(seen) = seen(cx) {
                 keys.cond_where(seen);
             }

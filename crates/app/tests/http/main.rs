@@ -36,6 +36,7 @@ mod orchestrator_jobs;
 mod owner;
 mod permissions;
 mod scoped_stores;
+mod search_model;
 mod searching;
 mod security;
 mod sessions;

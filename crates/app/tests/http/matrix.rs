@@ -101,6 +101,7 @@ const SCOPED: &[Scoped] = &[
     list_by(COLLECTION, "/CertificateCollections/LastEstimated"),
     list_by(COLLECTION, "/CertificateCollections/NavItems"),
     list_by(COLLECTION, "/Chancery/Search/Fields"),
+    scoped(COLLECTION, "GET", "/Chancery/Search/Certificates", "/Chancery/Search/Certificates?text=example&collectionId={collection}", None),
     scoped(COLLECTION, "GET", "/CertificateCollections/{id}", "/CertificateCollections/{collection}", None),
     scoped(COLLECTION, "PUT", "/CertificateCollections/{id}/Favorite", "/CertificateCollections/{collection}/Favorite", None),
     scoped(COLLECTION, "PUT", "/CertificateCollections", "/CertificateCollections", Some(r#"{"Id":{collection},"Name":"Renamed {collection}","Description":"","Query":"IssuedCN -eq \"one.example\""}"#)),

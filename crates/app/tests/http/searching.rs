@@ -1,5 +1,6 @@
 //! `/Chancery/Search`, and what the query language over certificates holds to.
 
+use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 use testkit::{Answer, Client, TestServer};
 
@@ -311,5 +312,121 @@ testkit::both_databases! {
         }
         assert_eq!(admin.get("/Certificates").await.expect(200).total(), before);
         assert_eq!(admin.get("/CertificateCollections").await.expect(200).total(), Some(0));
+    }
+
+    async fn the_index_of_names_changes_no_answer(server: TestServer) {
+        let (admin, mut maker) = (server.admin(), Maker::new());
+        let mut made = Vec::new();
+        for name in ["CN=alpha.web.example,OU=Büro", "CN=beta.web.example,OU=Files", "CN=gamma.mail.example", "CN=web.delta.example", "O=Nameless Web"] {
+            let sans = if name.starts_with("CN=gamma") { vec![pki::SubjectAlternativeName::dns("strasse.alias"), pki::SubjectAlternativeName::dns("two.alias")] } else { Vec::new() };
+            made.push(maker.record(&server, &Wanted { sans, ..Wanted::new(name) }).await);
+        }
+        let cases: &[(&str, &[usize])] = &[
+            ("CN -contains \"WEB.\"", &[0, 1, 3]),
+            ("CN -endswith \"web.example\"", &[0, 1]),
+            ("DN -contains \"web\"", &[0, 1, 3, 4]),
+            ("SAN -contains \"STRASSE\"", &[2]),
+            ("SAN -endswith \"alias\" AND SAN -contains \"two\"", &[2]),
+            ("SAN -notcontains \"alias\"", &[0, 1, 3, 4]),
+            ("NOT SAN -notcontains \"alias\"", &[2]),
+            ("NOT CN -contains \"web\"", &[2, 4]),
+            ("OU -contains \"büro\"", &[0]),
+            ("OU -eq \"files\" OR CN -contains \"gam\"", &[1, 2]),
+            ("OU -in (\"files\", \"nothing\")", &[1]),
+            ("CN -contains \"alpha\" AND CN -contains \"beta\"", &[]),
+            ("CN -contains \"we\" AND CN -contains \"alpha\"", &[0]),
+            ("CN -contains \"nowhere\"", &[]),
+            ("CN -contains \"w_b\" OR CN -contains \"%\"", &[]),
+        ];
+        for round in 0..4 {
+            for (query, wanted) in cases {
+                let found = ids(&admin, &format!("Id -ge {} AND Id -le {} AND ({query})", made[0], made[4])).await;
+                let wanted: Vec<i64> = wanted.iter().map(|index| made[*index]).collect();
+                assert_eq!(found, wanted, "round {round}: {query}");
+            }
+            // In no lot at first, then in lots, then in lots put together beside new ones in none.
+            app::testing::index_names(server.app()).await.unwrap();
+            maker.record(&server, &Wanted::new("CN=later.web.example")).await;
+        }
+        // Right after a change, too: one that came, and one that went.
+        let now = ids(&admin, "CN -contains \"later\"").await;
+        let new = maker.record(&server, &Wanted::new("CN=even.later.example")).await;
+        assert_eq!(ids(&admin, "CN -contains \"later\"").await, [now.as_slice(), &[new]].concat());
+        admin.delete(&format!("/Certificates/{}", now[0])).await.expect(204);
+        assert_eq!(ids(&admin, "CN -contains \"later\"").await, [&now[1..], &[new]].concat());
+        let collection = collection(&server, "Later", "CN -contains \"later\"").await;
+        assert_eq!(admin.get(&format!("/Certificates?collectionId={collection}")).await.expect(200).total(), Some(now.len() as u64));
+        let table = admin.get(&format!("/Certificates/CSV?Query={}", encoded("CN -contains \"later\""))).await.expect(200);
+        assert_eq!(table.total(), Some(now.len() as u64));
+        let unindexed = db::tables::certificates_unindexed::Entity::find();
+        let notes = sea_orm::PaginatorTrait::count(unindexed, server.app().db().read()).await.unwrap();
+        assert!(notes > 0, "the last one is in no lot");
+    }
+
+    async fn free_text_finds_the_best_first(server: TestServer) {
+        let (admin, mut maker) = (server.admin(), Maker::new());
+        let mut made = std::collections::HashMap::new();
+        for (name, subject, to) in [
+            ("substring", "CN=cobweb.test", 90), ("word", "CN=mail.web1.test", 90), ("long prefix", "CN=web.long.test", 90),
+            ("prefix", "CN=web.test", 90), ("expired", "CN=web.past", -1), ("exact", "CN=web", 90), ("newer prefix", "CN=web.tesu", 90),
+            ("subject", "CN=other.test,O=Web Shop", 90), ("alias", "CN=shop.test", 90), ("none", "CN=unrelated.test", 90),
+        ] {
+            let sans = if name == "alias" { vec![pki::SubjectAlternativeName::dns("strasse.web.test")] } else { Vec::new() };
+            let wanted = Wanted { sans, from: testkit::START - 9 * crate::certificates::DAY, to: testkit::START + to * crate::certificates::DAY, ..Wanted::new(subject) };
+            made.insert(name, maker.record(&server, &wanted).await);
+        }
+        let all = "/Chancery/Search/Certificates?IncludeExpired=true&text=";
+        let found = async |text: &str| -> Vec<&'static str> {
+            let answer = admin.get(&format!("{all}{}", encoded(text))).await.expect(200);
+            assert_eq!(answer.total(), Some(answer.items().len() as u64), "{text}");
+            let names = answer.items().iter().map(|item| *made.iter().find(|(_, id)| item["Id"] == **id).unwrap_or_else(|| panic!("{text}: {item}")).0);
+            names.collect()
+        };
+        for _ in 0..3 {
+            assert_eq!(found("WEB").await, ["exact", "newer prefix", "prefix", "expired", "long prefix", "word", "alias", "subject", "substring"]);
+            assert_eq!(found("web tes").await, ["newer prefix", "prefix", "alias", "long prefix", "word", "subject", "substring"]);
+            assert_eq!(found("strasse").await, ["alias"]);
+            assert_eq!(found("shop web").await, ["alias", "subject"]);
+            assert_eq!(found("web nothing").await, [""; 0]);
+            assert_eq!(found("unrelated u").await, ["none"]);
+            app::testing::index_names(server.app()).await.unwrap();
+        }
+        let one = admin.get(&format!("/Certificates/{}", made["exact"])).await.expect(200).json;
+        for number in ["Thumbprint", "SerialNumber"] {
+            let digits = one[number].as_str().unwrap().to_lowercase();
+            assert!(found(&digits).await.contains(&"exact"), "{number}");
+            assert!(found(&format!("web {}", &digits[..12])).await.contains(&"exact"), "{number}");
+            let best = admin.get(&format!("{all}{digits}")).await.expect(200).items()[0].clone();
+            assert_eq!((&best["Matches"][0]["Field"], &best["Matches"][0]["Match"]), (&json!(number), &json!("Exact")));
+        }
+        let page = admin.get(&format!("{all}web&ReturnLimit=2&PageReturned=2&includeMetadata=true")).await.expect(200);
+        assert_eq!((page.total(), page.items().len()), (Some(9), 2));
+        assert_eq!(page.items()[0]["Rank"], 3);
+        assert_eq!(page.items()[0]["IssuedCN"], "web.test");
+        assert_eq!(page.items()[0]["Matches"], json!([{ "Word": "web", "Field": "CN", "Value": "web.test", "Match": "Prefix" }]));
+        assert_eq!(admin.get(&format!("{all}web&PageReturned=9")).await.expect(200).items().len(), 0);
+        let narrowed = format!("{all}web&QueryString={}", encoded("CN -endswith \".past\""));
+        assert_eq!(admin.get(&narrowed).await.expect(200).items()[0]["Id"], made["expired"]);
+        assert_eq!(admin.get(&narrowed.replace("IncludeExpired=true&", "")).await.expect(200).total(), Some(0));
+    }
+
+    async fn free_text_refusals(server: TestServer) {
+        let (admin, mut maker) = (server.admin(), Maker::new());
+        let path = "/Chancery/Search/Certificates";
+        for text in ["", "?text=", "?text=a%20bc", &format!("?text={}", "x".repeat(1_001)), &format!("?text={}", (0..17).map(|word| format!("word{word}+")).collect::<String>())] {
+            let refused = admin.get(&format!("{path}{text}")).await.expect(400);
+            assert!(refused.message().starts_with("text: "), "{}", refused.message());
+        }
+        assert_eq!(admin.get(&format!("{path}?text=web&QueryString=Nothing%20-eq%201")).await.expect(400).error_code(), BAD_QUERY);
+        admin.get(&format!("{path}?text=web&PageReturned=0")).await.expect(400);
+        let inside = maker.record(&server, &Wanted::new("CN=in.web.test")).await;
+        maker.record(&server, &Wanted::new("CN=out.web.test")).await;
+        let some = collection(&server, "In", "CN -startswith \"in.\"").await;
+        let reader = server.account(&[&format!("/certificates/collections/read/{some}/")]).await;
+        reader.get(&format!("{path}?text=web")).await.expect(403);
+        let answer = reader.get(&format!("{path}?text=web&collectionId={some}")).await.expect(200);
+        assert_eq!((answer.total(), &answer.items()[0]["Id"]), (Some(1), &json!(inside)));
+        server.account(&["/agents/management/read/"]).await.get(&format!("{path}?text=web")).await.expect(403);
+        server.anonymous().get(&format!("{path}?text=web")).await.expect(401);
     }
 }

@@ -9,6 +9,7 @@ mod m0007_audit_search;
 mod m0008_metadata_fields;
 mod m0009_revocation;
 mod m0010_analytics;
+mod m0011_certificate_grams;
 mod m0013_imports;
 mod m0014_past;
 
@@ -57,6 +58,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0010_analytics",
         statements: m0010_analytics::STATEMENTS,
+    },
+    Migration {
+        name: "0011_certificate_grams",
+        statements: m0011_certificate_grams::STATEMENTS,
     },
     Migration {
         name: "0013_imports",
@@ -117,7 +122,9 @@ async fn apply(tx: &Tx, dialect: Dialect) -> Result<(), Error> {
             continue;
         }
         for statement in migration.statements {
-            execute(tx, dialect, &dialect.types(statement)).await?;
+            if let Some(statement) = dialect.own(statement) {
+                execute(tx, dialect, &dialect.types(statement)).await?;
+            }
         }
         execute(
             tx,

@@ -11,9 +11,10 @@ use super::values::KEY_MAX;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::metadata_fields::{Kind, kind, named};
-use crate::web::list::{Field, FieldKind, condition_with, elsewhere, not_named};
+use crate::web::list::{Among, Field, FieldKind, condition_with, elsewhere, not_named};
 
-/// The condition of a query over certificates, by these fields and by metadata. `None` matches everything.
+/// The condition of a query over certificates, by these fields and by metadata, `among` these if there are such. `None` matches
+/// everything.
 ///
 /// # Errors
 /// 400 with the position of the mistake.
@@ -22,6 +23,7 @@ pub(in crate::certificates) async fn condition(
     cx: &Cx,
     query: Option<&Expression>,
     fields: &[Field],
+    among: Option<&Among>,
 ) -> Result<Condition, Error> {
     let mut names = Vec::new();
     if let Some(query) = query {
@@ -30,12 +32,19 @@ pub(in crate::certificates) async fn condition(
     names.sort_unstable();
     names.dedup();
     let known = named(connection, names.iter()).await?;
-    condition_with(cx, query, fields, &|comparison, negated| {
+    let others = |comparison: &Comparison, negated| {
         let fold = db::fold(&comparison.field.text);
         let field = known.iter().find(|field| field.name_fold == fold);
         field
-            .map(|field| compared(cx, field, comparison, negated))
+            .map(|field| compared(cx, field, comparison, among, negated))
             .transpose()
+    };
+    let condition = condition_with(cx, query, fields, &others, among)?;
+    Ok(match among {
+        Some(among) => Condition::all()
+            .add(among.holds(cx.db().dialect(), id()))
+            .add(condition),
+        None => condition,
     })
 }
 
@@ -58,6 +67,7 @@ fn compared(
     cx: &Cx,
     field: &Model,
     comparison: &Comparison,
+    among: Option<&Among>,
     negated: bool,
 ) -> Result<Condition, Error> {
     let kind = compared_as(field, comparison.operator);
@@ -67,11 +77,14 @@ fn compared(
         _ if matches!(comparison.value, Value::Null) => column(Column::ValueKey),
         _ => column(Column::Number),
     };
-    let keys = Query::select()
+    let mut keys = Query::select()
         .column((Entity, Column::CertificateId))
         .from(Entity)
         .and_where(column(Column::NameFold).eq(&field.name_fold))
         .to_owned();
+    if let Some(among) = among {
+        keys.and_where(among.holds(cx.db().dialect(), column(Column::CertificateId)));
+    }
     elsewhere(cx, comparison, kind, &id(), value, keys, negated)
 }
 

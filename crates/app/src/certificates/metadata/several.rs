@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::super::fields::FIELDS;
 use super::change::{Wanted, set};
-use super::{NEEDED, condition, names_nothing};
+use super::{NEEDED, names_nothing};
 use crate::certificate_stores::certificates_not_in;
 use crate::cx::Cx;
 use crate::error::Error;
@@ -150,7 +150,7 @@ async fn named(cx: &Cx, through: Through, ids: &[i64]) -> Result<Vec<i64>, Error
 async fn found(cx: &Cx, through: Through, query: &str) -> Result<Vec<i64>, Error> {
     let connection = cx.db().read();
     let query = parse_query(query)?;
-    let mut wanted = condition(connection, cx, query.as_ref(), &FIELDS).await?;
+    let mut wanted = crate::certificates::narrowed(connection, cx, query.as_ref(), &FIELDS).await?;
     if let Through::Collection(id) = through {
         let inside = crate::collections::condition(connection, cx, id).await?;
         wanted = Condition::all().add(wanted).add(inside);
