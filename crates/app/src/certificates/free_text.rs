@@ -127,7 +127,7 @@ async fn ranked(
     let mut ranked: Vec<Ranked> = named(cx, &Among::new(&ids), wanted)
         .await?
         .into_iter()
-        .filter_map(|named| Ranked::of(named, &words, cx.now()))
+        .filter_map(|named| Ranked::of(&named, &words, cx.now()))
         .collect();
     ranked.sort_by_key(|ranked| ranked.order);
     let total = ranked.len() as u64;
@@ -318,7 +318,7 @@ struct Ranked {
 
 impl Ranked {
     /// `None` when it does not have all words.
-    fn of(named: Named, words: &[String], now: i64) -> Option<Self> {
+    fn of(named: &Named, words: &[String], now: i64) -> Option<Self> {
         let matches: Option<Vec<MatchOutput>> =
             words.iter().map(|word| best(&named.names, word)).collect();
         let matches = matches?;

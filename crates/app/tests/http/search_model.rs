@@ -441,8 +441,8 @@ async fn world(server: &TestServer, dice: &mut Dice) -> Vec<Value> {
             pki::SubjectAlternativeName::dns(&format!("san{san}.{}.web.example", number % 4))
         });
         let from = START - i64::try_from(dice.below(40)).unwrap() * DAY - DAY;
+        let to = START + i64::try_from(dice.below(200)).unwrap() * DAY - 30 * DAY + 1_000;
         let wanted = Wanted {
-            subject: Box::leak(subject.into_boxed_str()),
             sans: sans.collect(),
             key: *dice.one(&[
                 pki::KeySpec::EcP256,
@@ -450,11 +450,8 @@ async fn world(server: &TestServer, dice: &mut Dice) -> Vec<Value> {
                 pki::KeySpec::Ed25519,
             ]),
             from,
-            to: START + i64::try_from(dice.below(200)).unwrap() * DAY - 30 * DAY + 1_000,
-        };
-        let wanted = Wanted {
-            to: wanted.to.max(from + DAY),
-            ..wanted
+            to: to.max(from + DAY),
+            ..Wanted::new(Box::leak(subject.into_boxed_str()))
         };
         let (certificate, key) = maker.make(&wanted);
         let mut metadata = Vec::new();
