@@ -438,7 +438,7 @@ async fn world(server: &TestServer, dice: &mut Dice) -> Vec<Value> {
             }
         }
         let sans = (0..dice.below(3)).map(|san| {
-            pki::SubjectAlternativeName::dns(&format!("san{san}.{}.web.example", number % 4))
+            pki::SubjectAlternativeName::dns(format!("san{san}.{}.web.example", number % 4))
         });
         let from = START - i64::try_from(dice.below(40)).unwrap() * DAY - DAY;
         let to = START + i64::try_from(dice.below(200)).unwrap() * DAY - 30 * DAY + 1_000;
