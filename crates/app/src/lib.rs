@@ -16,6 +16,7 @@ mod collections;
 mod cx;
 mod enrollment;
 mod error;
+pub mod filling;
 mod generation;
 mod identity_providers;
 mod lookups;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use base64::Engine;
 use reqwest::Client;
+use reqwest::header::HeaderMap;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
@@ -82,7 +83,25 @@ impl Api {
         self.send(request).await
     }
 
+    /// A page of certificates, or of anything else that is listed: how many there are in all, and those on it.
+    pub(crate) async fn page(&self, path: &str) -> anyhow::Result<(u64, Value)> {
+        let request = self.http.get(format!("{}/KeyfactorAPI{path}", self.url));
+        let (headers, body) = self.ask(request).await?;
+        let total = headers.get("x-total-count").context("X-Total-Count")?;
+        Ok((total.to_str()?.parse()?, body))
+    }
+
+    /// A PUT below `/KeyfactorAPI`.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.http.put(format!("{}/KeyfactorAPI{path}", self.url));
+        self.send(request.json(body)).await
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        Ok(self.ask(request).await?.1)
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(HeaderMap, Value)> {
         let request = match &self.authorization {
             Some(value) => request.header("authorization", value),
             None => request,
@@ -92,14 +111,15 @@ impl Api {
             .send()
             .await?;
         let status = answer.status();
+        let headers = answer.headers().clone();
         let text = answer.text().await?;
         if !status.is_success() {
             bail!("{status}: {text}");
         }
         if text.is_empty() {
-            return Ok(Value::Null);
+            return Ok((headers, Value::Null));
         }
-        Ok(serde_json::from_str(&text)?)
+        Ok((headers, serde_json::from_str(&text)?))
     }
 }
 

@@ -6,16 +6,18 @@ mod audit;
 mod client;
 mod cost;
 mod enrollment;
+mod inventory;
 mod listing;
 mod scoped;
 mod server;
 mod start;
+mod url;
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde_json::json;
 
 use crate::server::{Server, Setup};
@@ -23,6 +25,15 @@ use crate::server::{Server, Setup};
 /// The workloads of `cargo xtask bench`.
 #[derive(Parser)]
 struct Arguments {
+    /// All workloads, or only those of the inventory.
+    #[arg(value_enum, default_value_t)]
+    workload: Workload,
+    /// Of the inventory's, one database: each needs the room of all its certificates.
+    #[arg(long, value_enum)]
+    database: Option<Database>,
+    /// A folder that databases are kept in; what is there from before is measured as it is.
+    #[arg(long)]
+    folder: Option<PathBuf>,
     /// The server's binary, built for release.
     #[arg(long)]
     binary: PathBuf,
@@ -46,6 +57,19 @@ struct Arguments {
     callers: usize,
 }
 
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Workload {
+    #[default]
+    All,
+    Inventory,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Database {
+    Sqlite,
+    Postgres,
+}
+
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -55,21 +79,31 @@ async fn main() -> anyhow::Result<()> {
     {
         bail!("another TLS provider is installed already");
     }
-    let folder = tempfile::tempdir().context("a folder for the databases")?;
-    let sqlite = Setup::new(&arguments.binary, &folder.path().join("sqlite"), None);
+    let temporary = tempfile::tempdir().context("a folder for the databases")?;
+    let folder = arguments.folder.as_deref().unwrap_or(temporary.path());
+    let sqlite = Setup::new(&arguments.binary, &folder.join("sqlite"), None);
+    if arguments.workload == Workload::Inventory {
+        if arguments.database != Some(Database::Postgres) {
+            inventory::run(&sqlite, "sqlite", arguments.certificates).await?;
+        }
+        if let (Some(address), None | Some(Database::Postgres)) =
+            (&arguments.postgres, arguments.database)
+        {
+            let folder = folder.join("postgres");
+            let postgres = Setup::new(&arguments.binary, &folder, Some(address));
+            inventory::run(&postgres, "postgres", arguments.certificates).await?;
+        }
+        return Ok(());
+    }
     run(&arguments, "sqlite", &sqlite).await?;
     if arguments.audit_records > 0 {
-        let seconds = audit::verify(folder.path(), arguments.audit_records)?;
+        let seconds = audit::verify(folder, arguments.audit_records)?;
         report(&json!({
             "workload": "audit export verified", "records": arguments.audit_records, "cores": 1, "seconds": seconds, "aim_seconds": 10
         }))?;
     }
     if let Some(address) = &arguments.postgres {
-        let postgres = Setup::new(
-            &arguments.binary,
-            &folder.path().join("postgres"),
-            Some(address),
-        );
+        let postgres = Setup::new(&arguments.binary, &folder.join("postgres"), Some(address));
         run(&arguments, "postgres", &postgres).await?;
     }
     Ok(())

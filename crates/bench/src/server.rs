@@ -39,6 +39,24 @@ impl Setup {
         self.folder.with_extension(name)
     }
 
+    /// Where the server keeps what is not in the database.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The key ring that its secrets are sealed with.
+    pub(crate) fn sealing_key(&self) -> PathBuf {
+        self.folder.join("sealing.key")
+    }
+
+    /// The address of the database, whichever it is.
+    pub(crate) fn address(&self) -> String {
+        match &self.database {
+            Some(address) => address.clone(),
+            None => format!("sqlite:{}", self.folder.join("chancery.db").display()),
+        }
+    }
+
     /// The PostgreSQL database, if it is one.
     pub(crate) fn database(&self) -> Option<&str> {
         self.database.as_deref()
@@ -182,11 +200,7 @@ impl Server {
     }
 
     async fn open_database(&self) -> anyhow::Result<db::Db> {
-        let address = match &self.setup.database {
-            Some(address) => address.clone(),
-            None => format!("sqlite:{}", self.setup.folder.join("chancery.db").display()),
-        };
-        Ok(db::Db::open(&address, &db::Options::default()).await?)
+        Ok(db::Db::open(&self.setup.address(), &db::Options::default()).await?)
     }
 
     /// What the database says about its commits, asked by the library that the server uses.

@@ -101,6 +101,16 @@ pub(super) async fn add_each(
     }
 }
 
+/// Counts certificates as revoked that were not, given the id of each and when it expires.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn count_revoked(tx: &db::Tx, certificates: &[(i64, i64)]) -> Result<(), Error> {
+    let each = |by: i64| certificates.iter().map(move |(id, at)| (*id, *at, by));
+    add_each(tx, Kind::NotRevoked, each(-1)).await?;
+    add_each(tx, Kind::Revoked, each(1)).await
+}
+
 /// Rows are written in one order by everybody, so that no two wait for each other in a circle.
 async fn write(tx: &db::Tx, kind: Kind, more: BTreeMap<i32, i64>) -> Result<(), Error> {
     let rows = more.into_iter().map(|(shard, by)| counters::ActiveModel {

@@ -140,12 +140,13 @@ pub(crate) async fn authorize_named(
 }
 
 pub(crate) use bulk::{Imports, PATH as STREAMED};
+pub(crate) use counts::count_revoked;
 pub(crate) use figures::{Happening, active, by_week};
 pub(crate) use indexing::run as index_names;
 #[cfg(feature = "testing")]
 pub(crate) use indexing::{Sizes as IndexSizes, fill as fill_index};
 pub(crate) use metadata::compared_as as metadata_compared_as;
-pub(crate) use record::{New, Origin, record, record_new, record_seen};
+pub(crate) use record::{New, Origin, STATE_REVOKED, record, record_new, record_seen};
 pub(crate) use revocation_evidence::RevocationLists;
 pub(crate) use stored::{add_history, chain, load, private_key};
 
