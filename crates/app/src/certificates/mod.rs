@@ -87,8 +87,9 @@ async fn narrowed(
     fields: &[crate::web::list::Field],
 ) -> Result<sea_orm::Condition, Error> {
     let among = match query {
-        Some(query) => substrings::candidates(connection, query).await?,
-        None => None,
+        // Those that are gone are not in the index.
+        Some(query) if !cx.is_past() => substrings::candidates(connection, query).await?,
+        _ => None,
     };
     let among = among.map(|ids| crate::web::list::Among::new(&ids));
     metadata::condition(connection, cx, query, fields, among.as_ref()).await
