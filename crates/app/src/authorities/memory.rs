@@ -41,6 +41,17 @@ impl IssuerCache {
     }
 }
 
+/// The authority here that issued a certificate, by name and signature.
+pub(crate) fn issuer_of(app: &App, certificate: &pki::Certificate) -> Option<i64> {
+    let known = app.issuers.known();
+    let ours = known.iter().find(|authority| {
+        let issuer = authority.issuer.certificate();
+        issuer.subject_der() == certificate.issuer_der()
+            && certificate.verify_signed_by(issuer).is_ok()
+    });
+    ours.map(|authority| authority.id)
+}
+
 /// Every authority. Read from the database the first time.
 ///
 /// # Errors

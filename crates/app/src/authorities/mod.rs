@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 pub(crate) use first::{create_first, prepare_first};
 pub(crate) use issuing::{agents_authority, escape, order};
 pub(crate) use list::CONFIGURATION_TENANT;
-pub(crate) use memory::{IssuerCache, KnownAuthority, all, fill};
+pub(crate) use memory::{IssuerCache, KnownAuthority, all, fill, issuer_of};
 pub(crate) use revocation_lists::{PATH as REVOCATION_LISTS, is_own, publish, renew, serve};
 
 /// What an authority is for: signs other authorities.

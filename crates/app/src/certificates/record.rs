@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
-use db::tables::{certificate_contents, certificate_keys, certificate_names, certificates};
+use db::tables::{
+    certificate_contents, certificate_keys, certificate_names, certificates, revocations,
+};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::{counts, metadata, stored};
 use crate::application_settings::OwnerPolicy;
+use crate::authorities;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::past;
@@ -54,24 +57,25 @@ pub(crate) async fn record(
     certificate: &pki::Certificate,
     origin: &Origin<'_>,
 ) -> Result<i64, Error> {
-    let (id, is_new) = write(tx, cx, certificate, origin).await?;
+    let (id, counted) = write(tx, cx, certificate, origin).await?;
     // Last: who waits for a count waits with everything else written, so that nobody waits in a circle.
-    if is_new {
+    if let Some(kind) = counted {
         let not_after = storable(certificate.not_after());
-        counts::add(tx, counts::Kind::NotRevoked, id, not_after, 1).await?;
+        counts::add(tx, kind, id, not_after, 1).await?;
     }
     Ok(id)
 }
 
-/// All but the count. Answers the id, and whether the certificate was not known.
+/// All but the count. Answers the id, and as what to count the certificate if it was not known.
 async fn write(
     tx: &db::Tx,
     cx: &Cx,
     certificate: &pki::Certificate,
     origin: &Origin<'_>,
-) -> Result<(i64, bool), Error> {
+) -> Result<(i64, Option<counts::Kind>), Error> {
     check_key(certificate, origin)?;
-    let inserted = insert(tx, cx, certificate, origin).await?;
+    let standing = Standing::of(tx, cx, certificate, origin).await?;
+    let inserted = insert(tx, cx, certificate, origin, standing).await?;
     let id = match inserted {
         Some(id) => id,
         None => complete(tx, cx, certificate, origin).await?,
@@ -93,7 +97,7 @@ async fn write(
     if let Some((action, comment)) = &origin.history {
         stored::add_history(tx, cx, id, action, comment).await?;
     }
-    Ok((id, inserted.is_some()))
+    Ok((id, inserted.map(|_| standing.kind())))
 }
 
 /// Records certificates that an inventory has seen. Answers their ids in the order given; the same certificate twice has the
@@ -166,15 +170,11 @@ pub(super) async fn record_together(
     let (mut ids, mut counted) = (vec![0; all.len()], Vec::new());
     for index in order {
         let (certificate, origin) = &all[index];
-        let (id, is_new) = write(tx, cx, certificate, origin).await?;
-        if is_new {
-            counted.push(storable(certificate.not_after()));
-        }
+        let (id, kind) = write(tx, cx, certificate, origin).await?;
+        counted.extend(kind.map(|kind| (kind, storable(certificate.not_after()))));
         ids[index] = id;
     }
-    if !counted.is_empty() {
-        counts::add_all(tx, counts::Kind::NotRevoked, counted.into_iter()).await?;
-    }
+    count(tx, &counted).await?;
     Ok(ids)
 }
 
@@ -196,11 +196,16 @@ pub(crate) async fn record_new(tx: &db::Tx, all: &[New<'_>]) -> Result<(), Error
     for new in all {
         check_key(new.certificate, &new.origin)?;
     }
-    let rows = all.iter().map(|new| certificates::ActiveModel {
-        id: ActiveValue::Set(new.id),
-        ..row_of(new.cx, new.certificate, &new.origin)
-    });
-    db::insert_all(tx, rows.collect()).await?;
+    let (mut rows, mut counted) = (Vec::with_capacity(all.len()), Vec::new());
+    for new in all {
+        let standing = Standing::of(tx, new.cx, new.certificate, &new.origin).await?;
+        counted.push((standing.kind(), storable(new.certificate.not_after())));
+        rows.push(certificates::ActiveModel {
+            id: ActiveValue::Set(new.id),
+            ..row_of(new.cx, new.certificate, &new.origin, standing)
+        });
+    }
+    db::insert_all(tx, rows).await?;
     let contents = all.iter().map(|new| content_row(new.id, new.certificate));
     db::insert_all(tx, contents.collect()).await?;
     let names = all
@@ -220,8 +225,68 @@ pub(crate) async fn record_new(tx: &db::Tx, all: &[New<'_>]) -> Result<(), Error
         Some(stored::history_row(new.cx, new.id, action, comment))
     });
     db::insert_all(tx, lines.collect()).await?;
-    let not_after = all.iter().map(|new| storable(new.certificate.not_after()));
-    counts::add_all(tx, counts::Kind::NotRevoked, not_after).await
+    count(tx, &counted).await
+}
+
+async fn count(tx: &db::Tx, counted: &[(counts::Kind, i64)]) -> Result<(), Error> {
+    for kind in [counts::Kind::NotRevoked, counts::Kind::Revoked] {
+        let of_kind = counted.iter().filter(|(counted, _)| *counted == kind);
+        let not_after: Vec<i64> = of_kind.map(|(_, not_after)| *not_after).collect();
+        if !not_after.is_empty() {
+            counts::add_all(tx, kind, not_after.into_iter()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What our own authorities say of a certificate, whoever brings it: one that was deleted may come in again, and is as revoked as it
+/// was.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    authority_id: Option<i64>,
+    /// Since when and why.
+    revoked: Option<(i64, i32)>,
+}
+
+impl Standing {
+    async fn of(
+        tx: &db::Tx,
+        cx: &Cx,
+        certificate: &pki::Certificate,
+        origin: &Origin<'_>,
+    ) -> Result<Self, Error> {
+        if origin.authority_id.is_some() {
+            // It has just been issued.
+            return Ok(Self {
+                authority_id: origin.authority_id,
+                revoked: None,
+            });
+        }
+        let Some(authority_id) = authorities::issuer_of(cx.app(), certificate) else {
+            return Ok(Self::default());
+        };
+        let key = (authority_id, certificate.serial_hex().to_owned());
+        let revoked = revocations::Entity::find_by_id(key).one(tx).await?;
+        Ok(Self {
+            authority_id: Some(authority_id),
+            revoked: revoked.map(|row| (row.revoked_at, row.reason)),
+        })
+    }
+
+    fn kind(self) -> counts::Kind {
+        match self.revoked {
+            Some(_) => counts::Kind::Revoked,
+            None => counts::Kind::NotRevoked,
+        }
+    }
+
+    fn state(self) -> i32 {
+        match (self.authority_id, self.revoked) {
+            (_, Some(_)) => STATE_REVOKED,
+            (Some(_), None) => STATE_ACTIVE,
+            (None, None) => STATE_UNKNOWN,
+        }
+    }
 }
 
 fn check_key(certificate: &pki::Certificate, origin: &Origin<'_>) -> Result<(), Error> {
@@ -275,8 +340,9 @@ async fn insert(
     cx: &Cx,
     certificate: &pki::Certificate,
     origin: &Origin<'_>,
+    standing: Standing,
 ) -> Result<Option<i64>, Error> {
-    let row = row_of(cx, certificate, origin);
+    let row = row_of(cx, certificate, origin, standing);
     let known = OnConflict::column(certificates::Column::Sha256)
         .do_nothing()
         .to_owned();
@@ -349,6 +415,7 @@ fn row_of(
     cx: &Cx,
     certificate: &pki::Certificate,
     origin: &Origin<'_>,
+    standing: Standing,
 ) -> certificates::ActiveModel {
     let key = certificate.key();
     let text = |text: Option<&str>| ActiveValue::Set(text.map(str::to_owned));
@@ -380,15 +447,11 @@ fn row_of(
                 .path_length()
                 .and_then(|length| i32::try_from(length).ok()),
         ),
-        state: ActiveValue::Set(if origin.authority_id.is_some() {
-            STATE_ACTIVE
-        } else {
-            STATE_UNKNOWN
-        }),
-        revoked_at: ActiveValue::Set(None),
-        revocation_reason: ActiveValue::Set(None),
+        state: ActiveValue::Set(standing.state()),
+        revoked_at: ActiveValue::Set(standing.revoked.map(|(at, _)| at)),
+        revocation_reason: ActiveValue::Set(standing.revoked.map(|(_, reason)| reason)),
         revocation_comment: ActiveValue::Set(None),
-        authority_id: ActiveValue::Set(origin.authority_id),
+        authority_id: ActiveValue::Set(standing.authority_id),
         template_id: ActiveValue::Set(origin.template_id),
         request_id: ActiveValue::Set(origin.request_id),
         requester: text(origin.requester),

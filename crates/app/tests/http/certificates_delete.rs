@@ -1,12 +1,14 @@
 //! `DELETE /Certificates…`, `DELETE /Certificates/PrivateKey…` and `GET /Certificates/Locations/{id}`.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use db::tables;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
 use testkit::TestServer;
 
 use crate::certificate_stores::{create, pem, pem_agent};
-use crate::certificates_revoke::{enrolled, list, records, revoke, total};
+use crate::certificates_revoke::{enrolled, list, parsed, records, revoke, total};
 use crate::enrollment::{enroll_pfx, put_into};
 use crate::metadata_fields::define;
 use crate::owner::{certificate, collection, container};
@@ -115,6 +117,34 @@ testkit::both_databases! {
         assert_eq!((total(&server, false).await, total(&server, true).await), (good, all - 1));
         revoke(&server.admin(), &[other], 1).await.expect(200);
         assert_eq!(list(&server, &chain[0]).await.length(), 2);
+        // Who brings it back finds it as it was, whichever way he brings it.
+        let back = parsed(&chain[0]);
+        let stream = server.admin().request("POST", "/Chancery/Certificates/Import").text_body(back.der()).header("content-type", "application/octet-stream");
+        stream.send().await.expect(200);
+        let mut shown = Vec::new();
+        for _ in 0..2 {
+            let path = format!("/Certificates?IncludeRevoked=true&QueryString=Thumbprint%20-eq%20%22{}%22", back.thumbprint());
+            let found = server.admin().get(&path).await.expect(200).items()[0].clone();
+            shown.push(["CertState", "RevocationReason", "RevocationEffDate", "CertificateAuthorityName"].map(|name| found[name].clone()));
+            assert_eq!((total(&server, false).await, total(&server, true).await), (good - 1, all), "counted as revoked");
+            server.admin().delete(&format!("/Certificates/{}", found["Id"])).await.expect(204);
+            server.admin().post("/Certificates/Import", json!({ "Certificate": STANDARD.encode(back.der()) })).await.expect(200);
+        }
+        assert_eq!(shown[0], shown[1]);
+        assert_eq!((&shown[0][0], &shown[0][1]), (&json!(2), &json!(1)));
+        assert!(shown[0][2].is_string() && shown[0][3].is_string(), "{shown:?}");
+    }
+
+    async fn a_deleted_certificate_that_comes_back_can_be_revoked(server: TestServer) {
+        let (id, chain) = enrolled(&server, "mistaken.example").await;
+        let back = parsed(&chain[0]);
+        server.admin().delete(&format!("/Certificates/{id}")).await.expect(204);
+        server.admin().post("/Certificates/Import", json!({ "Certificate": STANDARD.encode(back.der()) })).await.expect(200);
+        let path = format!("/Certificates?QueryString=Thumbprint%20-eq%20%22{}%22", back.thumbprint());
+        let found = server.admin().get(&path).await.expect(200).items()[0].clone();
+        assert_eq!(found["CertState"], 1, "{found}");
+        revoke(&server.admin(), &[found["Id"].as_i64().unwrap()], 1).await.expect(200);
+        assert_eq!(list(&server, &chain[0]).await.length(), 1);
     }
 
     async fn several_are_deleted_or_none(server: TestServer) {

@@ -32,7 +32,7 @@ pub(crate) async fn revoke(client: &Client, ids: &[i64], reason: i64) -> Answer 
     client.post("/Certificates/Revoke", body).await
 }
 
-fn parsed(pem: &str) -> pki::Certificate {
+pub(crate) fn parsed(pem: &str) -> pki::Certificate {
     pki::Certificate::from_der(&pki::pem::certificates(pem.as_bytes())[0]).unwrap()
 }
 
