@@ -18,6 +18,8 @@ use crate::cx::Cx;
 const ADDRESSES_MAX: usize = 3;
 /// Time for all addresses of a path together.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Time for one responder, so that those that are silent leave some for the lists.
+const RESPONDER_TIME: Duration = Duration::from_secs(2);
 /// Answers that are fetched at a time, of all callers together.
 const FETCHES_MAX: usize = 8;
 /// A list is fetched again after this time, even when the next one is due later: it may have been published early.
@@ -29,7 +31,7 @@ const KEPT_MAX: usize = 64 * 1024 * 1024;
 /// Addresses of which anything is kept.
 const ADDRESSES_KEPT_MAX: usize = 10_000;
 
-/// The lists that were fetched, by address.
+/// The lists that were fetched, and the addresses that gave nothing.
 pub(crate) struct RevocationLists {
     turns: Semaphore,
     kept: Mutex<HashMap<String, Kept>>,
@@ -61,6 +63,17 @@ impl RevocationLists {
     fn known(&self, address: &str, now: i64) -> Option<Kept> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(address).filter(|kept| now < kept.until).cloned()
+    }
+
+    /// Leaves an address alone for a while, if it is the one at fault.
+    fn keep_silent(&self, address: &str, missed: &Missed, now: i64) {
+        if let Missed::Theirs(reason) = missed {
+            let silent = Kept {
+                fetched: Err(reason.clone()),
+                until: now + SILENCE_MS,
+            };
+            self.keep(address, silent, now);
+        }
     }
 
     fn keep(&self, address: &str, new: Kept, now: i64) {
@@ -162,10 +175,25 @@ async fn answer(
     until: Instant,
 ) -> Result<OcspAnswer, String> {
     let question = ocsp::request(certificate, issuer).map_err(|error| error.to_string())?;
+    let (now, lists) = (cx.now(), &cx.app().revocation_lists);
+    let key = format!("responder {address}");
+    if let Some(Kept {
+        fetched: Err(reason),
+        ..
+    }) = lists.known(&key, now)
+    {
+        return Err(reason);
+    }
     let request = egress::Request::post(address, "application/ocsp-request", question)
-        .limit(ocsp::MAXIMUM_ANSWER_BYTES);
-    let body = fetch(cx, request, until).await?;
-    OcspAnswer::from_der(&body).map_err(|error| error.to_string())
+        .limit(ocsp::MAXIMUM_ANSWER_BYTES)
+        .time(RESPONDER_TIME);
+    match fetch(cx, request, until).await {
+        Ok(body) => OcspAnswer::from_der(&body).map_err(|error| error.to_string()),
+        Err(missed) => {
+            lists.keep_silent(&key, &missed, now);
+            Err(missed.reason())
+        }
+    }
 }
 
 async fn list(cx: &Cx, address: &str, until: Instant) -> Result<RevocationList, String> {
@@ -174,45 +202,66 @@ async fn list(cx: &Cx, address: &str, until: Instant) -> Result<RevocationList, 
         return kept.fetched;
     }
     let request = egress::Request::get(address).redirects(2);
-    let fetched = match fetch(cx, request, until).await {
+    let read = match fetch(cx, request, until).await {
         Ok(body) => tokio::task::spawn_blocking(move || RevocationList::from_pem_or_der(&body))
             .await
-            .map_err(|error| error.to_string())
-            .and_then(|list| list.map_err(|error| error.to_string())),
-        Err(reason) => Err(reason),
+            .map_err(|error| Missed::Ours(error.to_string()))
+            .and_then(|list| list.map_err(|error| Missed::Theirs(error.to_string()))),
+        Err(missed) => Err(missed),
     };
-    let until = match &fetched {
-        Ok(list) => list
-            .next_update()
-            .map_or(i64::MAX, |next| next)
-            .clamp(now + SILENCE_MS, now + LIST_KEPT_MS),
-        Err(_) => now + SILENCE_MS,
-    };
-    let kept = Kept {
-        fetched: fetched.clone(),
-        until,
-    };
-    lists.keep(address, kept, now);
-    fetched
+    match read {
+        Ok(list) => {
+            let next = list.next_update().unwrap_or(i64::MAX);
+            let kept = Kept {
+                fetched: Ok(list.clone()),
+                until: next.clamp(now + SILENCE_MS, now + LIST_KEPT_MS),
+            };
+            lists.keep(address, kept, now);
+            Ok(list)
+        }
+        Err(missed) => {
+            lists.keep_silent(address, &missed, now);
+            Err(missed.reason())
+        }
+    }
 }
 
-async fn fetch(cx: &Cx, request: egress::Request, until: Instant) -> Result<Vec<u8>, String> {
+/// Why there is no answer.
+enum Missed {
+    /// We had no more time for it: that says nothing about the address.
+    Ours(String),
+    /// The address gave none, or none that can be read.
+    Theirs(String),
+}
+
+impl Missed {
+    fn reason(self) -> String {
+        match self {
+            Self::Ours(reason) | Self::Theirs(reason) => reason,
+        }
+    }
+}
+
+async fn fetch(cx: &Cx, request: egress::Request, until: Instant) -> Result<Vec<u8>, Missed> {
     let fetched = async {
         let turn = cx.app().revocation_lists.turns.acquire().await;
-        let _turn = turn.map_err(|error| error.to_string())?;
+        let _turn = turn.map_err(|error| Missed::Ours(error.to_string()))?;
         let fetched = cx.egress().fetch(request).await;
-        let answer = fetched.map_err(|error| error.to_string())?;
+        let answer = fetched.map_err(|error| Missed::Theirs(error.to_string()))?;
         match answer.status {
             egress::StatusCode::OK => Ok(answer.body),
-            other => Err(format!(
-                "an address answered with status {}",
-                other.as_u16()
-            )),
+            other => {
+                let status = other.as_u16();
+                Err(Missed::Theirs(format!(
+                    "an address answered with status {status}"
+                )))
+            }
         }
     };
+    let ours = || Missed::Ours("there was no time left to ask an address".into());
     timeout_at(until, fetched)
         .await
-        .unwrap_or_else(|_| Err("an address took too long".into()))
+        .unwrap_or_else(|_| Err(ours()))
 }
 
 #[cfg(test)]

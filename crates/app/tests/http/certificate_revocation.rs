@@ -199,6 +199,22 @@ testkit::both_databases! {
         assert_eq!(site.asked(), asked, "an address that gave nothing is left alone for a while");
     }
 
+    async fn silent_responders_do_not_keep_lists_from_being_asked(server: TestServer) {
+        let (admin, mut maker, site) = (server.admin(), Maker::new(), Site::start().await);
+        with_root(&server, &maker).await;
+        let at = server.clock.now();
+        // Listens and never answers.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let serial = pki::Serial::from_random(&[1; 16]).to_hex();
+        let list = pki::CertificateRevocationList::build(maker.issuer(), 1, at - HOUR, at + DAY, &[(serial, at - HOUR, 1)]).unwrap();
+        let lists = vec![site.put("/root.crl", list)];
+        let responders = vec![format!("http://{}/", silent.local_addr().unwrap()); 3];
+        let id = maker.record(&server, &Wanted { lists, responders, ..Wanted::new("CN=hanging.example") }).await;
+        let answer = validate(&admin, id).await;
+        assert_eq!(answer["Valid"], false, "{answer}");
+        assert!(answer["Results"]["Revoked"].as_str().unwrap().contains("key compromise"), "{answer}");
+    }
+
     async fn responders_are_asked_first(server: TestServer) {
         server.clock.set(now());
         let (admin, mut maker, site) = (server.admin(), Maker::new(), Site::start().await);
