@@ -91,7 +91,7 @@ const MIRRORS: &[Mirror] = &[
         kind: Kind::Versions("0"),
         columns: || {
             use store_entries::Column as C;
-            let columns = [C::Id, C::StoreId, C::Alias];
+            let columns = [C::Id, C::StoreId, C::Alias, C::AliasFold];
             columns.iter().map(IdenStatic::as_str).collect()
         },
     },

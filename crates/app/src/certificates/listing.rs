@@ -209,7 +209,13 @@ async fn outputs(
     details: &Details,
 ) -> Result<Vec<CertificateOutput>, Error> {
     let mut with = Belongings::read(cx, &rows, details).await?;
-    rows.into_iter()
+    // What was deleted since the rows were read is not there any more.
+    let there: Vec<_> = rows
+        .into_iter()
+        .filter(|row| with.contents.contains_key(&row.id))
+        .collect();
+    there
+        .into_iter()
         .map(|row| output(row, &mut with, details))
         .collect()
 }

@@ -31,9 +31,12 @@ pub(crate) async fn load(
     };
     let content = certificate_contents::Entity::find_by_id(id)
         .one(connection)
-        .await?
-        .ok_or_else(|| Error::internal("a certificate has no content"))?;
-    Ok(Some((row, read(&content.der)?)))
+        .await?;
+    // One that was deleted since its row was read is not there any more.
+    match content {
+        Some(content) => Ok(Some((row, read(&content.der)?))),
+        None => Ok(None),
+    }
 }
 
 /// The stored private key of a certificate, opened; `None` when none is stored.

@@ -278,6 +278,7 @@ impl<'s> World<'s> {
             "CertStoreFQDN -startswith \"web1\" OR HasPrivateKey -eq true",
             "SAN -contains \"web\" AND RevocationDate -ge \"%TODAY-2%\"",
             "NotAfter -le \"%TODAY+10%\"",
+            "CertStoreAlias -contains \"1\"",
         ];
         let mut asked = vec![
             format!("/Certificates?{EVERYTHING}"),

@@ -95,6 +95,7 @@ pub(super) const STATEMENTS: &[&str] = &[
         id {i64} NOT NULL,
         store_id {guid} NOT NULL,
         alias TEXT NOT NULL,
+        alias_fold TEXT NOT NULL,
         since {i64} NOT NULL,
         until {i64} NOT NULL,
         PRIMARY KEY (id, until)

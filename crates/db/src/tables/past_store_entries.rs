@@ -13,6 +13,8 @@ pub struct Model {
     pub store_id: Uuid,
     /// Alias.
     pub alias: String,
+    /// Alias fold.
+    pub alias_fold: String,
     /// Since when it was so, epoch milliseconds.
     pub since: i64,
     /// Until when, epoch milliseconds: then it changed or went.
