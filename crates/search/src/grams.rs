@@ -103,11 +103,12 @@ pub fn merged(pieces: &[&[u8]]) -> Option<Vec<u8>> {
     for (_, runs) in &mut grams {
         runs.sort_unstable();
         runs.dedup_by(|next, before| {
-            let follows = next.0 == before.1 + 1;
-            if follows {
-                before.1 = next.1;
+            // A number may be in two lots.
+            let joins = next.0 <= before.1.saturating_add(1);
+            if joins {
+                before.1 = before.1.max(next.1);
             }
-            follows
+            joins
         });
     }
     Some(piece(&grams))

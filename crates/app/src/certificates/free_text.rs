@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use db::tables::{certificate_names, certificates};
-use sea_orm::{EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use search::{Comparison, Expression, Name, Operator, Value};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -23,6 +23,10 @@ use crate::web::{List, Paging, Query};
 
 /// Certificates that are ranked at most: the newest of those that have the words.
 const RANKED_MAX: usize = 5_000;
+/// Certificates that the index may say; if it says more, names are looked through.
+const CANDIDATES_MAX: usize = 20_000;
+/// Certificates whose names are read at a time.
+const AT_ONCE: usize = 100;
 /// Characters of a text at most.
 const TEXT_MAX: usize = 1_000;
 /// Words of a text at most.
@@ -122,13 +126,20 @@ async fn ranked(
     let (skip, limit) = paging.window()?;
     let query = paging.query()?;
     let words = words(asked.text.as_deref().unwrap_or_default())?;
-    let ids = candidates(cx, &words).await?;
     let wanted = listing::wanted(cx, query.as_ref(), through, shown).await?;
-    let mut ranked: Vec<Ranked> = named(cx, &Among::new(&ids), wanted)
-        .await?
-        .into_iter()
-        .filter_map(|named| Ranked::of(&named, &words, cx.now()))
-        .collect();
+    let mut ranked = Vec::new();
+    // A few at a time: a certificate may have thousands of names.
+    for some in rows(cx, &words, wanted).await?.chunks(AT_ONCE) {
+        let named = named(cx, some).await?;
+        let found = named
+            .iter()
+            .filter_map(|one| Ranked::of(one, &words, cx.now()));
+        ranked.extend(found);
+        if ranked.len() >= RANKED_MAX {
+            break;
+        }
+    }
+    ranked.truncate(RANKED_MAX);
     ranked.sort_by_key(|ranked| ranked.order);
     let total = ranked.len() as u64;
     let page = ranked
@@ -198,53 +209,42 @@ fn comparison(field: &str, operator: Operator, word: &str) -> Expression {
     })
 }
 
-/// The certificates that may have all words.
-async fn candidates(cx: &Cx, words: &[String]) -> Result<Vec<i64>, Error> {
+/// What certificates have that may have all words, by the index, or by their names where it does not know or says too many; in the
+/// latter case, how many of them are looked at.
+async fn candidates(cx: &Cx, words: &[String]) -> Result<(Condition, Option<u64>), Error> {
     let connection = cx.db().read();
     let needed = words.iter().filter_map(|word| substrings::of_word(word));
-    let found = substrings::find(connection, &Needed::All(needed.collect()), RANKED_MAX).await?;
-    let mut ids = match found {
-        Some(Found { ids, .. }) => ids,
-        // As long as the index does not have nearly all, they are looked for one by one.
-        None => {
+    let needed = Needed::All(needed.collect());
+    let found = substrings::find(connection, &needed, CANDIDATES_MAX).await?;
+    let (named, limit) = match found {
+        // Certificates that are in no lot yet are among them, whatever they are called.
+        Some(Found { ids, is_all: true }) => {
+            let among = Among::new(&ids).holds(cx.db().dialect(), id());
+            (Condition::all().add(among), None)
+        }
+        _ => {
             let words = words.iter().map(|word| {
                 let fields = ["CN", "DN", "SAN"];
-                Expression::Or(
-                    fields
-                        .map(|field| comparison(field, Operator::Contains, word))
-                        .into(),
-                )
+                let any = fields.map(|field| comparison(field, Operator::Contains, word));
+                Expression::Or(any.into())
             });
-            newest(cx, &Expression::And(words.collect())).await?
+            let all = Expression::And(words.collect());
+            let named = metadata::condition(connection, cx, Some(&all), &FIELDS, None).await?;
+            (named, Some(RANKED_MAX as u64))
         }
     };
-    let numbers: Vec<Expression> = words
-        .iter()
-        .filter(|word| {
-            word.len() >= HEXADECIMAL_MIN && word.chars().all(|letter| letter.is_ascii_hexdigit())
-        })
-        .flat_map(|word| {
-            ["Thumbprint", "SerialNumber"]
-                .map(|field| comparison(field, Operator::StartsWith, word))
-        })
-        .collect();
-    for number in &numbers {
-        ids.extend(newest(cx, number).await?);
+    let mut candidates = Condition::any().add(named);
+    let numbers = words.iter().filter(|word| {
+        word.len() >= HEXADECIMAL_MIN && word.chars().all(|letter| letter.is_ascii_hexdigit())
+    });
+    for word in numbers {
+        for field in ["Thumbprint", "SerialNumber"] {
+            let number = comparison(field, Operator::StartsWith, word);
+            let number = metadata::condition(connection, cx, Some(&number), &FIELDS, None).await?;
+            candidates = candidates.add(number);
+        }
     }
-    Ok(ids)
-}
-
-/// The newest of those that a query finds.
-async fn newest(cx: &Cx, query: &Expression) -> Result<Vec<i64>, Error> {
-    let connection = cx.db().read();
-    let condition = metadata::condition(connection, cx, Some(query), &FIELDS, None).await?;
-    let ids = certificates::Entity::find()
-        .select_only()
-        .column(certificates::Column::Id)
-        .filter(condition)
-        .order_by_desc(certificates::Column::Id)
-        .limit(RANKED_MAX as u64);
-    Ok(ids.into_tuple().all(connection).await?)
+    Ok((candidates, limit))
 }
 
 /// A certificate and everything that words are looked for in.
@@ -254,11 +254,14 @@ struct Named {
     names: Vec<(&'static str, String)>,
 }
 
-async fn named(cx: &Cx, among: &Among, wanted: sea_orm::Condition) -> Result<Vec<Named>, Error> {
+/// What is looked at of a certificate's row.
+type Row = (i64, i64, String, Option<String>, String, String);
+
+/// The certificates that may have all words, of those that are wanted, the newest first.
+async fn rows(cx: &Cx, words: &[String], wanted: Condition) -> Result<Vec<Row>, Error> {
     use certificates::Column as C;
-    type Row = (i64, i64, String, Option<String>, String, String);
-    let (connection, dialect) = (cx.db().read(), cx.db().dialect());
-    let rows: Vec<Row> = certificates::Entity::find()
+    let (candidates, limit) = candidates(cx, words).await?;
+    let rows = certificates::Entity::find()
         .select_only()
         .columns([
             C::Id,
@@ -268,44 +271,42 @@ async fn named(cx: &Cx, among: &Among, wanted: sea_orm::Condition) -> Result<Vec
             C::Thumbprint,
             C::SerialNumber,
         ])
-        .filter(among.holds(dialect, id()))
+        .filter(candidates)
         .filter(wanted)
-        .into_tuple()
-        .all(connection)
-        .await?;
-    let own = sea_orm::sea_query::Expr::col((
-        certificate_names::Entity,
-        certificate_names::Column::CertificateId,
-    ));
+        .order_by_desc(C::Id)
+        .limit(limit);
+    Ok(rows.into_tuple().all(cx.db().read()).await?)
+}
+
+async fn named(cx: &Cx, rows: &[Row]) -> Result<Vec<Named>, Error> {
+    use certificate_names::Column as N;
     let names: Vec<(i64, String)> = certificate_names::Entity::find()
         .select_only()
-        .columns([
-            certificate_names::Column::CertificateId,
-            certificate_names::Column::ValueFold,
-        ])
-        .filter(among.holds(dialect, own))
-        .order_by_asc(certificate_names::Column::CertificateId)
-        .order_by_asc(certificate_names::Column::Position)
+        .columns([N::CertificateId, N::ValueFold])
+        .filter(N::CertificateId.is_in(rows.iter().map(|row| row.0)))
+        .order_by_asc(N::CertificateId)
+        .order_by_asc(N::Position)
         .into_tuple()
-        .all(connection)
+        .all(cx.db().read())
         .await?;
     let mut by_id: HashMap<i64, Vec<(&'static str, String)>> = HashMap::new();
     for (id, name) in names {
         by_id.entry(id).or_default().push(("SAN", name));
     }
-    let of_row = |(id, not_after, subject, common_name, thumbprint, serial): Row| {
+    let of_row = |(id, not_after, subject, common_name, thumbprint, serial): &Row| {
+        let common_name = common_name.clone();
         let mut names: Vec<_> = common_name.map(|name| ("CN", name)).into_iter().collect();
-        names.extend(by_id.remove(&id).unwrap_or_default());
-        names.push(("DN", subject));
+        names.extend(by_id.remove(id).unwrap_or_default());
+        names.push(("DN", subject.clone()));
         names.push(("Thumbprint", thumbprint.to_ascii_lowercase()));
         names.push(("SerialNumber", serial.to_ascii_lowercase()));
         Named {
-            id,
-            not_after,
+            id: *id,
+            not_after: *not_after,
             names,
         }
     };
-    Ok(rows.into_iter().map(of_row).collect())
+    Ok(rows.iter().map(of_row).collect())
 }
 
 /// A certificate that has all words.

@@ -79,6 +79,9 @@ pub(crate) async fn condition_of_few(
     metadata::condition(connection, cx, query.as_ref(), &fields::SAVED, None).await
 }
 
+/// Ids that a statement names at most, each as often as it does.
+const NAMED_MAX: usize = 200_000;
+
 /// The condition of a query over certificates, among those that the index of names has for it where that are few.
 async fn narrowed(
     connection: &impl ConnectionTrait,
@@ -91,6 +94,9 @@ async fn narrowed(
         Some(query) if !cx.is_past() => substrings::candidates(connection, query).await?,
         _ => None,
     };
+    // Each comparison of what is elsewhere names them once more.
+    let comparisons = query.map_or(0, |query| query.comparisons().len());
+    let among = among.filter(|ids| ids.len().saturating_mul(comparisons) <= NAMED_MAX);
     let among = among.map(|ids| crate::web::list::Among::new(&ids));
     metadata::condition(connection, cx, query, fields, among.as_ref()).await
 }

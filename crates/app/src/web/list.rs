@@ -12,6 +12,9 @@ use super::query_string::Paging;
 use crate::cx::Cx;
 use crate::error::{Error, Kind};
 
+/// Octets of a text that is looked for within others; SQLite refuses patterns of 50,000.
+const PATTERN_MAX: usize = 32_768;
+
 /// How a field is compared.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FieldKind {
@@ -452,7 +455,16 @@ fn compare(
         FieldKind::UpperHex => text.trim().to_uppercase(),
         _ => text.trim().to_ascii_lowercase(),
     };
-    let textual = |text: &str| db::escape_like(&folded(text));
+    let textual = |text: &str| {
+        let pattern = db::escape_like(&folded(text));
+        match pattern.len() > PATTERN_MAX {
+            true => Err(bad(
+                comparison,
+                "the text is too long to be looked for within others",
+            )),
+            false => Ok(pattern),
+        }
+    };
     Ok(match operator {
         Operator::Equal => column.eq(scalar(cx, comparison, kind, text)?),
         // A field without a value is different from every value.
@@ -464,13 +476,13 @@ fn compare(
         Operator::LessOrEqual => column.lte(scalar(cx, comparison, kind, text)?),
         Operator::GreaterThan => column.gt(scalar(cx, comparison, kind, text)?),
         Operator::GreaterOrEqual => column.gte(scalar(cx, comparison, kind, text)?),
-        Operator::Contains => column.like(like(format!("%{}%", textual(text)))),
+        Operator::Contains => column.like(like(format!("%{}%", textual(text)?))),
         Operator::NotContains => column
             .clone()
             .is_null()
-            .or(column.not_like(like(format!("%{}%", textual(text))))),
+            .or(column.not_like(like(format!("%{}%", textual(text)?)))),
         Operator::StartsWith => starts_with(cx.db().dialect(), column, &folded(text)),
-        Operator::EndsWith => column.like(like(format!("%{}", textual(text)))),
+        Operator::EndsWith => column.like(like(format!("%{}", textual(text)?))),
         Operator::In | Operator::NotIn => {
             return Err(bad(comparison, "-in and -notin need a list in parentheses"));
         }

@@ -281,7 +281,10 @@ testkit::both_databases! {
         let deep = format!("{}CN -eq \"a\"{}", "(".repeat(1_000), ")".repeat(1_000));
         let wide = vec!["CN -eq \"a\""; 501].join(" OR ");
         let listed = format!("CN -in ({})", vec!["a"; 1_001].join(","));
+        // Few characters, and many octets.
+        let octets = format!("IssuerDN -contains \"{}\"", "\u{1F512}".repeat(13_000));
         for (query, words) in [
+            (&octets, "too long to be looked for"),
             (&long, "longer than 16384 characters"),
             (&deep, "nested more than 64 deep"),
             (&wide, "more than 500 comparisons"),
@@ -346,6 +349,11 @@ testkit::both_databases! {
             }
             // In no lot at first, then in lots, then in lots put together beside new ones in none.
             app::testing::index_names(server.app()).await.unwrap();
+            let lots = db::tables::certificate_lots::Entity::find();
+            let lots = sea_orm::PaginatorTrait::count(lots, server.app().db().read()).await.unwrap();
+            let waiting = db::tables::certificates_unindexed::Entity::find();
+            let waiting = sea_orm::PaginatorTrait::count(waiting, server.app().db().read()).await.unwrap();
+            assert!(lots > 0 && waiting < 5, "round {round}: {lots} lots, {waiting} in none");
             maker.record(&server, &Wanted::new("CN=later.web.example")).await;
         }
         // Right after a change, too: one that came, and one that went.
