@@ -61,12 +61,12 @@ impl Api {
     /// What is wrong with the address or the roots.
     pub fn new(base: &str, roots: Option<&Path>, credentials: Credentials) -> anyhow::Result<Self> {
         let base = Url::parse(base.trim_end_matches('/')).with_context(|| base.to_owned())?;
+        if !base.username().is_empty() || base.password().is_some() {
+            bail!("credentials do not belong into an address");
+        }
         let is_here = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
         if base.scheme() != "https" && !is_here {
             bail!("{base}: secrets go over https:// only");
-        }
-        if !base.username().is_empty() || base.password().is_some() {
-            bail!("credentials do not belong into an address");
         }
         let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT)

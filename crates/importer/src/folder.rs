@@ -51,7 +51,7 @@ impl Folder {
                 }
             }
         }
-        files.sort();
+        files.sort_by(|one, other| octets_of(one).cmp(octets_of(other)));
         Ok(Self {
             named,
             root,
@@ -65,16 +65,20 @@ impl Folder {
     }
 
     pub(crate) async fn batch(&mut self, after: Option<&str>) -> anyhow::Result<Option<Batch>> {
-        let after = after.map(Path::new);
-        let from = self
-            .files
-            .partition_point(|file| after.is_some_and(|after| file.as_path() <= after));
+        // The octets of the name, since not all names are texts.
+        let after: Option<Vec<u8>> = after.map(serde_json::from_str).transpose()?;
+        let from = match after {
+            None => 0,
+            Some(after) => self
+                .files
+                .partition_point(|file| octets_of(file) <= after.as_slice()),
+        };
         let some = &self.files[from..self.files.len().min(from + AT_ONCE)];
         let Some(last) = some.last() else {
             return Ok(None);
         };
         let mut batch = Batch {
-            cursor: last.to_string_lossy().into_owned(),
+            cursor: serde_json::to_string(octets_of(last))?,
             ..Batch::default()
         };
         for file in some {
@@ -82,6 +86,10 @@ impl Folder {
         }
         Ok(Some(batch))
     }
+}
+
+fn octets_of(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
 }
 
 fn read(path: &Path, passwords: &[SecretString], batch: &mut Batch) {
@@ -158,6 +166,22 @@ mod tests {
             all.cursor = batch.cursor;
         }
         all
+    }
+
+    #[test]
+    fn names_that_are_no_texts_are_passed_once() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        // A batch ends in the middle of names that look the same as texts.
+        let names = (0..=AT_ONCE as u8 + 20).map(|number| [b'\xe9', number + 128]);
+        let others = [*b"a1", *b"\xff\xfe", *b"zz"];
+        let names: Vec<[u8; 2]> = names.chain(others).collect();
+        for name in &names {
+            let path = folder.path().join(std::ffi::OsStr::from_bytes(name));
+            std::fs::write(path, "no certificate").unwrap();
+        }
+        let all = read_all(&mut Folder::new(folder.path(), Vec::new()).unwrap());
+        assert_eq!(all.skipped.len(), names.len());
     }
 
     #[test]

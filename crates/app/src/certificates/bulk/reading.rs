@@ -1,5 +1,7 @@
 //! From the octets of a stream to lots of certificates, on a thread where reading may take its time.
 
+use std::time::{Duration, Instant};
+
 use axum::body::Bytes;
 use tokio::sync::mpsc;
 
@@ -11,6 +13,8 @@ use crate::certificates::import::oddities;
 const LOT_CERTIFICATES: usize = 5_000;
 /// Octets of certificates in one transaction, more or less.
 const LOT_OCTETS: usize = 16 * 1024 * 1024;
+/// What is there is written after this time, however little it is.
+const WAITING_MAX: Duration = Duration::from_secs(5);
 /// Characters of a reason that are kept.
 const REASON_MAX: usize = 300;
 
@@ -105,15 +109,17 @@ pub(super) fn read(
         ..Lot::default()
     };
     let mut lot = empty(from);
+    let mut handed_on = Instant::now();
     let ending = loop {
         let part = parts.blocking_recv();
         match part.unwrap_or_else(|| Part::Broken("The connection ended.".into())) {
             Part::Octets(octets) => splitter.push(&octets),
             Part::Pause => {
-                let full = std::mem::replace(&mut lot, empty(splitter.offset()));
-                if lots.blocking_send(full).is_err() {
+                let some = std::mem::replace(&mut lot, empty(splitter.resume_at()));
+                if lots.blocking_send(some).is_err() {
                     return;
                 }
+                handed_on = Instant::now();
                 continue;
             }
             Part::End => {
@@ -132,14 +138,24 @@ pub(super) fn read(
                 Err(reason) => break Some(reason),
             }
             if lot.is_full() {
-                let full = std::mem::replace(&mut lot, empty(splitter.offset()));
+                let full = std::mem::replace(&mut lot, empty(splitter.resume_at()));
                 if lots.blocking_send(full).is_err() {
                     return;
                 }
+                handed_on = Instant::now();
             }
         };
         if let Some(reason) = unreadable {
             break Ending::Failed(reason);
+        }
+        // A stream that comes slowly without a pause is under way too, and has to say so.
+        if handed_on.elapsed() >= WAITING_MAX {
+            lot.end = lot.end.max(splitter.resume_at());
+            let some = std::mem::replace(&mut lot, empty(splitter.resume_at()));
+            if lots.blocking_send(some).is_err() {
+                return;
+            }
+            handed_on = Instant::now();
         }
     };
     lot.ending = Some(ending);

@@ -62,6 +62,11 @@ impl Splitter {
         self.offset
     }
 
+    /// Where it goes on when it breaks off: what is being passed over is done with.
+    pub(super) fn resume_at(&self) -> u64 {
+        self.offset + self.skip
+    }
+
     /// The next octets.
     pub(super) fn push(&mut self, octets: &[u8]) {
         self.buffer.drain(..self.used);
@@ -85,7 +90,8 @@ impl Splitter {
         let rest = &self.buffer[self.used..];
         let cut_short = match self.format {
             Format::Pem => rest.starts_with(BEGIN),
-            Format::Der => !rest.is_empty() || self.skip > 0,
+            // What was being passed over has been told of.
+            Format::Der => !rest.is_empty(),
         };
         let (offset, left) = (self.offset, rest.len());
         self.advance(left);
