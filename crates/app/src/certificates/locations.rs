@@ -1,6 +1,6 @@
 //! `GET /Certificates/Locations/{id}`: the certificate stores that have a certificate, by the type of store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use db::tables::certificates;
 use sea_orm::EntityTrait;
@@ -79,6 +79,7 @@ async fn of(cx: &Cx, id: i64, through: Through) -> Result<LocationsOutput, Error
     }
     let places = listing::locations(cx, &[id]).await?.remove(&id);
     let mut types: BTreeMap<i64, TypeOutput> = BTreeMap::new();
+    let mut stores = HashSet::new();
     for (name, place) in places.unwrap_or_default() {
         let of_type = types.entry(place.store_type).or_insert_with(|| TypeOutput {
             store_type: name,
@@ -86,11 +87,7 @@ async fn of(cx: &Cx, id: i64, through: Through) -> Result<LocationsOutput, Error
             store_count: 0,
             locations: Vec::new(),
         });
-        let known = of_type.locations.iter();
-        if !known
-            .clone()
-            .any(|known| known.store_id == place.cert_store_id)
-        {
+        if stores.insert(place.cert_store_id) {
             of_type.store_count += 1;
         }
         of_type.locations.push(PlaceOutput {

@@ -114,7 +114,7 @@ pub(super) async fn delete(
 }
 
 /// Deletes several metadata fields, or none of them when one cannot be.
-#[utoipa::path(delete, path = "/MetadataFields", tag = "MetadataField", params(Forced), request_body = Vec<i32>, responses((status = 204, description = "They are gone"), (status = 404, body = crate::error::ErrorBody, description = "There is no such field"), (status = 409, body = crate::error::ErrorBody, description = "One is in use")), extensions(("x-permissions" = json!(["/metadata/types/modify/"]))))]
+#[utoipa::path(delete, path = "/MetadataFields", tag = "MetadataField", params(Forced), request_body = Vec<i32>, responses((status = 204, description = "They are gone"), (status = 404, body = crate::error::ErrorBody, description = "One id, and there is no such field"), (status = 409, body = crate::error::ErrorBody, description = "One id, and its field is in use"), (status = 400, body = crate::error::ErrorBody, description = "Of several, which cannot be deleted and why")), extensions(("x-permissions" = json!(["/metadata/types/modify/"]))))]
 pub(super) async fn delete_several(
     cx: Cx,
     Query(forced): Query<Forced>,

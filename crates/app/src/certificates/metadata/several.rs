@@ -104,6 +104,10 @@ pub(super) async fn change(cx: &Cx, through: Through, request: AllRequest) -> Re
         cx.db()
             .write("certificates.metadata_all", move |tx| {
                 Box::pin(async move {
+                    // The rights may have been taken away, and certificates may have gone elsewhere, since the first was changed.
+                    writer
+                        .authorize_certificates_in(tx, NEEDED, &some, through)
+                        .await?;
                     let values = check_in(tx, &given).await?;
                     let wanted: Vec<Wanted> = values
                         .into_iter()
