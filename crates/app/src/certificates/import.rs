@@ -320,6 +320,7 @@ struct Import {
 impl Import {
     async fn write(self, tx: &db::Tx) -> Result<ImportOutput, Error> {
         let cx = &self.cx;
+        let given = metadata_fields::check_in(tx, &self.metadata).await?;
         let known = self.known(tx).await?;
         self.check_known(tx, &known).await?;
         let default_owner = OwnerPolicy::load(tx).await?.default_owner(tx).await?;
@@ -328,7 +329,7 @@ impl Import {
         for (piece, known) in self.pieces.iter().zip(&known) {
             let new_key = piece.key.is_some() && known.is_none_or(|known| !known.has_private_key);
             let metadata = match piece.is_meant {
-                true => self.metadata.as_slice(),
+                true => given.as_slice(),
                 false => &[],
             };
             let owner_role_id = match (known, piece.is_meant) {

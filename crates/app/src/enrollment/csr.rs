@@ -178,6 +178,7 @@ async fn enroll_request(
         waiting_key: key.clone(),
         stored_key: key,
         metadata,
+        metadata_kept: false,
         owner,
         renewal_of: renewed.map(|row| row.id),
         stores: Vec::new(),

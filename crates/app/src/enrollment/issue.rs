@@ -33,6 +33,8 @@ pub(crate) struct Intent {
     /// The kind's number and the value.
     pub(crate) names: Vec<(u16, String)>,
     pub(crate) metadata: Vec<(String, String)>,
+    /// It is that of the certificate that this one follows, and not given.
+    pub(crate) metadata_kept: bool,
     pub(crate) owner_role_id: Option<i64>,
     /// The request named the owner.
     pub(crate) owner_named: bool,
@@ -58,6 +60,8 @@ pub(super) struct Settled {
     /// The same, or one that is stored only as long as the request waits.
     pub(super) waiting_key: Option<PrivateKey>,
     pub(super) metadata: Vec<(String, String)>,
+    /// See [`Intent::metadata_kept`].
+    pub(super) metadata_kept: bool,
     pub(super) owner: Owner,
     pub(super) renewal_of: Option<i64>,
     pub(super) stores: Vec<StoreWish>,
@@ -96,6 +100,7 @@ pub(super) async fn carry_out(cx: &Cx, settled: Settled) -> Result<Outcome, Erro
             .map(|name| (name.kind.number(), name.value.clone()))
             .collect(),
         metadata: settled.metadata,
+        metadata_kept: settled.metadata_kept,
         owner_role_id: settled.owner.role_id,
         owner_named: settled.owner.named,
         renewal_of: settled.renewal_of,
@@ -281,8 +286,8 @@ async fn checked_again(
 /// Issues what a waiting request asks for. Of several who approve at once, one issues; the others learn who was first.
 ///
 /// # Errors
-/// 409 when the request does not wait any more, and when its owner is gone; 400 and 403 when it cannot have its owner any more;
-/// those of the authority. All of them leave it waiting. Those of the database.
+/// 409 when the request does not wait any more, and when its owner is gone; 400 and 403 when it cannot have its owner any more; 400
+/// when it cannot have its metadata any more; those of the authority. All of them leave it waiting. Those of the database.
 pub(crate) async fn approve(
     cx: &Cx,
     row: certificate_requests::Model,

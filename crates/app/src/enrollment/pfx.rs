@@ -257,6 +257,7 @@ async fn enroll_order(
         subject,
         names,
         metadata,
+        metadata_kept: false,
         owner,
         renewal_of,
         stores,

@@ -18,6 +18,7 @@ use crate::audit::{self, Category, Entry, Operation};
 use crate::certificates::{self, New, Origin};
 use crate::cx::Cx;
 use crate::error::{Error, Kind};
+use crate::metadata_fields;
 
 /// Enrollments written together at most.
 const LOT_MAX: usize = 64;
@@ -116,6 +117,8 @@ async fn write_lot(app: Arc<App>, lot: Vec<Signed>) -> Vec<Result<Numbers, Error
 }
 
 async fn record_lot(tx: &db::Tx, lot: &[Signed]) -> Result<Vec<Numbers>, Error> {
+    let given: Vec<_> = lot.iter().map(|signed| signed.intent.given()).collect();
+    let metadata = metadata_fields::enrolled_in(tx, &given).await?;
     let tables = ["certificate_requests", "certificates"];
     let [requests, certificates] = db::reserve_ids(tx, tables, lot.len()).await?;
     let numbers: Vec<Numbers> = requests
@@ -139,12 +142,12 @@ async fn record_lot(tx: &db::Tx, lot: &[Signed]) -> Result<Vec<Numbers>, Error> 
         .map(|((signed, numbers), requester)| signed.recorded(numbers.request_id, requester))
         .collect();
     let all: Vec<New<'_>> = both()
-        .zip(&parts)
-        .map(|((signed, numbers), parts)| New {
+        .zip(parts.iter().zip(&metadata))
+        .map(|((signed, numbers), (parts, metadata))| New {
             cx: &signed.cx,
             id: numbers.certificate_id,
             certificate: &signed.certificate,
-            origin: parts.origin(&signed.intent),
+            origin: parts.origin(&signed.intent, metadata),
         })
         .collect();
     certificates::record_new(tx, &all).await?;
@@ -173,6 +176,13 @@ async fn record_one(tx: &db::Tx, signed: &Signed) -> Result<Numbers, Error> {
     })
 }
 
+impl Intent {
+    /// What is to be checked of it.
+    fn given(&self) -> (&[(String, String)], bool) {
+        (&self.metadata, self.metadata_kept)
+    }
+}
+
 impl Signed {
     fn recorded<'a>(&'a self, request_id: i64, requester: &'a str) -> Recorded<'a> {
         Recorded {
@@ -197,7 +207,7 @@ pub(super) struct Recorded<'a> {
 }
 
 impl<'a> Recorded<'a> {
-    fn origin(&self, intent: &'a Intent) -> Origin<'a> {
+    fn origin(&self, intent: &Intent, metadata: &'a [(String, String)]) -> Origin<'a> {
         let request_id = self.request_id;
         let (action, comment) = match intent.renewal_of {
             None => ("Enrolled", format!("Enrolled with request {request_id}")),
@@ -212,7 +222,7 @@ impl<'a> Recorded<'a> {
             request_id: Some(request_id),
             requester: Some(self.requester),
             owner_role_id: intent.owner_role_id,
-            metadata: &intent.metadata,
+            metadata,
             private_key: self.key,
             history: Some((action, comment)),
         }
@@ -250,8 +260,9 @@ pub(super) async fn record(
     parts: &Recorded<'_>,
     intent: &Intent,
 ) -> Result<i64, Error> {
-    let certificate_id =
-        certificates::record(tx, cx, parts.certificate, &parts.origin(intent)).await?;
+    let metadata = metadata_fields::enrolled_in(tx, &[intent.given()]).await?;
+    let origin = parts.origin(intent, &metadata[0]);
+    let certificate_id = certificates::record(tx, cx, parts.certificate, &origin).await?;
     certificate_requests::Entity::update_many()
         .col_expr(
             certificate_requests::Column::CertificateId,

@@ -144,6 +144,7 @@ async fn renew_certificate(
         subject,
         names,
         metadata: metadata(cx, id).await?,
+        metadata_kept: true,
         owner: plan::Owner::unnamed(plan::kept_owner(cx, row.owner_role_id).await?),
         renewal_of: Some(id),
         stores: Vec::new(),

@@ -68,13 +68,46 @@ pub(crate) async fn check_in(
     tx: &db::Tx,
     given: &[(String, String)],
 ) -> Result<Vec<(String, String)>, Error> {
-    let known = by_name(given.iter().map(|(name, _)| name)).lock_shared();
-    let known = if given.is_empty() {
-        Vec::new()
-    } else {
-        known.all(tx).await?
-    };
-    checked(&known, given)
+    let names: Vec<&String> = given
+        .iter()
+        .map(|(name, _)| name)
+        .take(FIELDS_MAX)
+        .collect();
+    checked(&locked(tx, names).await?, given)
+}
+
+/// The values that each of several enrollments gives, checked again inside the write of them all: between [`at_enrollment`] and it,
+/// days may lie. Those that a renewal keeps (`true`) were let in once, and stay as long as there is their field.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) async fn enrolled_in(
+    tx: &db::Tx,
+    all: &[(&[(String, String)], bool)],
+) -> Result<Vec<Vec<(String, String)>>, Error> {
+    let mut names = Vec::new();
+    for (values, _) in all {
+        names.extend(values.iter().map(|(name, _)| name));
+    }
+    let known = locked(tx, names).await?;
+    let is_known = |name: &str| known.iter().any(|field| field.name_fold == db::fold(name));
+    all.iter()
+        .map(|(values, kept)| match kept {
+            false => checked(&known, values),
+            true => {
+                let there = values.iter().filter(|(name, _)| is_known(name));
+                Ok(there.cloned().collect())
+            }
+        })
+        .collect()
+}
+
+/// The fields with these names, which nobody changes or deletes until the end of the write.
+async fn locked(tx: &db::Tx, names: Vec<&String>) -> Result<Vec<Model>, Error> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(by_name(names.into_iter()).lock_shared().all(tx).await?)
 }
 
 /// The fields with these names.
@@ -88,11 +121,11 @@ pub(crate) async fn named(
     if names.len() == 0 {
         return Ok(Vec::new());
     }
-    Ok(by_name(names).all(connection).await?)
+    Ok(by_name(names.take(FIELDS_MAX)).all(connection).await?)
 }
 
 fn by_name<'a>(names: impl Iterator<Item = &'a String>) -> Select<Entity> {
-    let names = names.take(FIELDS_MAX).map(|name| db::fold(name));
+    let names = names.map(|name| db::fold(name));
     Entity::find()
         .filter(Column::NameFold.is_in(names))
         .order_by_asc(Column::Id)

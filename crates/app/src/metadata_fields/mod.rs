@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 pub(crate) use db::tables::metadata_fields::Model;
 
-pub(crate) use checking::{Fields, at_enrollment, check, check_in, given, named};
+pub(crate) use checking::{Fields, at_enrollment, check, check_in, enrolled_in, given, named};
 pub(crate) use reading::all;
 pub(crate) use value::{Kind, is_blank, kind, number, options, same};
 

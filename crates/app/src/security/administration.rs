@@ -195,19 +195,34 @@ pub(crate) struct Begun {
 /// 401 and 403 for a caller who may not any more; those of the database.
 pub(crate) async fn begin(tx: &db::Tx, cx: &Cx) -> Result<(Begun, Cx), Error> {
     changed(tx).await?;
-    let cx = match cx.caller() {
-        Caller::Identity(identity) => as_of_now(tx, cx, identity).await?,
-        Caller::System(_) => cx.clone(),
+    // The one move between is this transaction's own.
+    let cx = match as_of_now(tx, cx, 1).await? {
+        None => cx.clone(),
+        Some(cx) => {
+            cx.authorize_administration()?;
+            cx
+        }
     };
     let administrators = administrators(tx).await?;
     Ok((Begun { administrators }, cx))
 }
 
-async fn as_of_now(tx: &db::Tx, cx: &Cx, identity: &Identity) -> Result<Cx, Error> {
+/// The context of a caller as of now, for the parts of work that goes on long after it was allowed.
+///
+/// # Errors
+/// 401 for a caller who cannot sign in any more; those of the database.
+pub(crate) async fn granted_now(tx: &db::Tx, cx: &Cx) -> Result<Cx, Error> {
+    Ok(as_of_now(tx, cx, 0).await?.unwrap_or_else(|| cx.clone()))
+}
+
+/// The context with what its caller is granted now, unless security has moved only `moves` times since it was asked.
+async fn as_of_now(tx: &db::Tx, cx: &Cx, moves: i64) -> Result<Option<Cx>, Error> {
+    let Caller::Identity(identity) = cx.caller() else {
+        return Ok(None);
+    };
     let generation = Generation::Security.now(tx).await?;
-    // The one move between is this transaction's own.
-    if generation == identity.generation + 1 {
-        return Ok(cx.clone());
+    if generation == identity.generation + moves {
+        return Ok(None);
     }
     let known = match identity.account_id {
         Some(id) => {
@@ -227,13 +242,11 @@ async fn as_of_now(tx: &db::Tx, cx: &Cx, identity: &Identity) -> Result<Cx, Erro
         let message = format!("User {} cannot sign in any more.", identity.name);
         return Err(Error::new(Kind::Unauthenticated, message));
     }
-    let cx = cx.granted_anew(Identity {
+    Ok(Some(cx.granted_anew(Identity {
         grants: Arc::new(population::of_claims(tx, &identity.claim_ids).await?),
         generation,
-        ..identity.clone()
-    });
-    cx.authorize_administration()?;
-    Ok(cx)
+        ..Identity::clone(identity)
+    })))
 }
 
 impl Begun {

@@ -25,6 +25,7 @@ mod sessions;
 mod sign_in;
 pub mod token_keys;
 
+pub(crate) use administration::granted_now;
 pub use decide::{Allowed, Grants, HeldRole, Look, Reach, Target};
 pub use explain::Explanation;
 pub(crate) use ownership::OwnerChange;

@@ -12,6 +12,7 @@ use testkit::{Answer, Client, Outcome, START, TestServer};
 use crate::certificate_stores::{create, pem, pem_agent};
 use crate::certificates::{DAY, Maker, Wanted, history, issuing_certificate, openssl};
 use crate::enrollment::enroll_pfx;
+use crate::metadata_fields::define;
 
 const PASSWORD: &str = "correct horse";
 
@@ -146,6 +147,41 @@ fn run(tool: &str, arguments: &[&str]) -> String {
 }
 
 testkit::both_databases! {
+    async fn metadata_has_to_fit_its_field_when_it_is_written(server: TestServer) {
+        let admin = server.admin();
+        define(&admin, &[("Site", 1)]).await;
+        let mut maker = Maker::new();
+        let certificate = text(&maker.make(&Wanted::new("CN=late.example")).0);
+        let body = json!({ "Certificate": certificate, "Metadata": { "Site": "Bonn" } });
+        // A change of the field is under way while the import comes: the import sees the field as it was, and writes after it.
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let (end, ends) = tokio::sync::oneshot::channel::<()>();
+        let change = server.app().db().write("test", |tx| Box::pin(async move {
+            use tables::metadata_fields::{Column, Entity};
+            Entity::update_many().col_expr(Column::Validation, Expr::value("^[a-z]+$")).filter(Column::Name.eq("Site")).exec(tx).await.map_err(db::Error::from)?;
+            begun.send(()).unwrap();
+            ends.await.unwrap();
+            Ok::<_, db::Error>(())
+        }));
+        let others = async {
+            begins.await.unwrap();
+            let imported = import(&admin, body);
+            let meanwhile = async {
+                for _ in 0..20 {
+                    server.admin().get("/MetadataFields").await.expect(200);
+                }
+                end.send(()).unwrap();
+            };
+            futures::future::join(imported, meanwhile).await.0
+        };
+        let (changed, imported) = futures::future::join(change, others).await;
+        changed.unwrap();
+        let refused = imported.expect(400);
+        assert!(refused.message().contains("Metadata.Site"), "{}", refused.message());
+        let found = admin.get("/Certificates?QueryString=CN%20-eq%20%22late.example%22").await.expect(200);
+        assert_eq!(found.total(), Some(0));
+    }
+
     async fn every_form_is_imported(server: TestServer) {
         let (admin, mut maker) = (server.admin(), Maker::new());
         let root = maker.root().clone();

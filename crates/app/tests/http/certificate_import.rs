@@ -47,6 +47,21 @@ async fn found(server: &TestServer) -> Vec<Value> {
     answer.items().to_vec()
 }
 
+/// Lets a role have exactly these permissions.
+async fn grant(admin: Client, role: i64, permissions: Value) {
+    let path = format!("/Security/Roles/{role}");
+    let mut body = admin
+        .request("GET", &path)
+        .version(2)
+        .send()
+        .await
+        .expect(200)
+        .json;
+    body["Permissions"] = permissions;
+    let request = admin.request("PUT", "/Security/Roles").version(2);
+    request.json(body).send().await.expect(200);
+}
+
 async fn records(server: &TestServer) -> u64 {
     let rows = tables::audit_records::Entity::find();
     rows.count(server.app().db().read()).await.unwrap()
@@ -126,6 +141,56 @@ testkit::both_databases! {
         assert_eq!((&rest.json["Runs"], &rest.json["State"]), (&json!(2), &json!("Complete")));
         assert_eq!(rest.json["Octets"], text.len());
         import(&admin, "?id=7a0c3c0e-9a3e-4d7e-8a9e-111111111111&from=5", PEM, &text[..]).await.expect(409);
+    }
+
+    async fn who_loses_the_right_is_stopped_where_the_stream_stands(server: TestServer) {
+        let mut maker = Maker::new();
+        let all = several(&mut maker, 4);
+        let admin = server.admin();
+        define(&admin, &[("Site", 1)]).await;
+        let rights = ["/certificates/import/", "/certificates/collections/metadata/modify/"];
+        let role = server.role("Importers", &rights).await;
+        let importer = server.account_in_role("importer", "Importers").await;
+        let query = format!("?id={ID}&metadata=%7B%22site%22%3A%22Bonn%22%7D");
+        let broken = futures::stream::iter([Ok(pem(&all[..2]).into_bytes()), Err(std::io::Error::other("cable"))]);
+        let request = importer.request("POST", &format!("{PATH}{query}")).header("content-type", PEM);
+        request.send_parts(broken).await.expect(400);
+        let stands = admin.get(&format!("{PATH}/{ID}")).await.expect(200).json;
+        counts(&stands, [2, 0, 0, 0]);
+        let resume = format!("{PATH}{query}&from={}", stands["Octets"]);
+        // Each of the two rights goes while the rest of the stream is still to come.
+        for left in [&rights[..1], &rights[1..]] {
+            let request = importer.request("POST", &resume).text_body(pem(&all[2..])).header("content-type", PEM);
+            let refused = request.send_late(grant(admin.clone(), role, json!(left))).await.expect(403);
+            assert!(refused.message().contains("does not have any of the required permissions"), "{}", refused.message());
+            let stopped = server.admin().get(&format!("{PATH}/{ID}")).await.expect(200).json;
+            counts(&stopped, [2, 0, 0, 0]);
+            assert_eq!((&stopped["State"], &stopped["Octets"]), (&json!("Interrupted"), &stands["Octets"]));
+            grant(admin.clone(), role, json!(rights)).await;
+        }
+        assert_eq!(found(&server).await.len(), 2);
+        let request = importer.request("POST", &resume).text_body(pem(&all[2..])).header("content-type", PEM);
+        counts(&request.send().await.expect(200).json, [4, 0, 0, 0]);
+    }
+
+    async fn what_is_too_long_is_passed_over_also_when_the_stream_breaks_off_inside(server: TestServer) {
+        let mut maker = Maker::new();
+        let all = several(&mut maker, 2);
+        let admin = server.admin();
+        // A header that announces 5 MB, and some of them.
+        let length = 5_000_000_usize;
+        let huge = [&[0x30, 0x83, 0x4c, 0x4b, 0x40][..], &vec![7; length]].concat();
+        let stream = [all[0].der(), &huge, all[1].der()].concat();
+        let cut = all[0].der().len() + 1_000_000;
+        let parts = futures::stream::iter([Ok(stream[..cut].to_vec()), Err(std::io::Error::other("cable"))]);
+        let request = admin.request("POST", &format!("{PATH}?id={ID}")).header("content-type", DER);
+        request.send_parts(parts).await.expect(400);
+        let stands = admin.get(&format!("{PATH}/{ID}")).await.expect(200).json;
+        counts(&stands, [1, 0, 0, 1]);
+        let behind = all[0].der().len() + huge.len();
+        assert_eq!((&stands["Octets"], &stands["State"]), (&json!(behind), &json!("Interrupted")));
+        let rest = import(&admin, &format!("?id={ID}&from={behind}"), DER, &stream[behind..]).await.expect(200);
+        counts(&rest.json, [2, 0, 0, 1]);
     }
 
     async fn what_a_server_has_left_behind_is_interrupted(server: TestServer) {

@@ -138,6 +138,40 @@ testkit::both_databases! {
         assert_eq!(renewed.json["RequestDisposition"], "ISSUED");
     }
 
+    async fn metadata_has_to_fit_its_field_still_when_a_request_is_approved(server: TestServer) {
+        let admin = server.admin();
+        define(&admin, &[("Team", 1), ("Rank", 2)]).await;
+        let order = json!({"Subject": "CN=a.example", "Template": "WebServerApproval", "Password": "a password", "Metadata": {"Team": "Web", "Rank": 3}});
+        let answer = enroll_pfx(&admin, "PFX", order).await.expect(200);
+        let id = answer.json["CertificateInformation"]["KeyfactorRequestId"].as_i64().unwrap();
+        let mut field = admin.get("/MetadataFields/Team").await.expect(200).json;
+        field["Validation"] = json!("^[a-z]+$");
+        field["Message"] = json!("a team is written small");
+        admin.put("/MetadataFields", field.clone()).await.expect(200);
+        let answer = admin.post("/Workflow/Certificates/Approve", json!([id])).await.expect(200).json;
+        assert!(answer["Failures"][0]["Comment"].as_str().unwrap().contains("Metadata.Team"), "{answer}");
+        assert_eq!(admin.get(&format!("/Workflow/Certificates/{id}")).await.expect(200).json["State"], 5);
+        let found = admin.get(&format!("/Certificates?QueryString=CertRequestId%20-eq%20{id}")).await.expect(200);
+        assert_eq!(found.items().len(), 0);
+        field["Validation"] = json!("");
+        admin.put("/MetadataFields", field.clone()).await.expect(200);
+        let answer = admin.post("/Workflow/Certificates/Approve", json!([id])).await.expect(200).json;
+        assert_eq!(ids(&answer["Successes"]), [id]);
+        // A renewal keeps what its certificate has, as long as there is the field.
+        field["Validation"] = json!("^[a-z]+$");
+        admin.put("/MetadataFields", field).await.expect(200);
+        let path = format!("/Certificates?QueryString=CertRequestId%20-eq%20{id}");
+        let certificate = admin.get(&path).await.expect(200).items()[0]["Id"].clone();
+        let renewed = admin.post("/Enrollment/Renew", json!({"CertificateId": certificate, "Template": "WebServerApproval"})).await.expect(200).json;
+        let renewal = renewed["KeyfactorRequestId"].as_i64().unwrap();
+        let rank = admin.get("/MetadataFields/Rank").await.expect(200).json["Id"].clone();
+        admin.delete(&format!("/MetadataFields/{rank}?force=true")).await.expect(204);
+        let answer = admin.post("/Workflow/Certificates/Approve", json!([renewal])).await.expect(200).json;
+        assert_eq!(ids(&answer["Successes"]), [renewal]);
+        let path = format!("/Certificates?QueryString=CertRequestId%20-eq%20{renewal}&includeMetadata=true");
+        assert_eq!(admin.get(&path).await.expect(200).items()[0]["Metadata"], json!({"Team": "Web"}));
+    }
+
     async fn two_managers_at_once_issue_one_certificate(server: TestServer) {
         let admin = server.admin();
         let id = waiting(&admin, "a.example").await;

@@ -18,6 +18,7 @@ use crate::certificates::{metadata, stored};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::metadata_fields;
+use crate::security::{Permission, granted_now, role_by_id};
 
 /// Certificates that are looked for in one statement.
 const LOOKED_FOR: usize = 500;
@@ -41,7 +42,8 @@ impl Plan {
         mut row: Model,
         lot: Arc<Lot>,
     ) -> Result<Model, Error> {
-        let cx = &self.cx;
+        let cx = &granted_now(tx, &self.cx).await?;
+        self.authorize(tx, cx).await?;
         let before = row.octets;
         if !lot.found.is_empty() {
             let known = known(tx, &lot.found).await?;
@@ -79,6 +81,21 @@ impl Plan {
         row.updated_at = now;
         save(tx, &row).await?;
         Ok(row)
+    }
+
+    /// A stream may go on long after it was allowed to begin: what counts for a lot is what its caller may when it is written.
+    async fn authorize(&self, tx: &db::Tx, cx: &Cx) -> Result<(), Error> {
+        cx.authorize(Permission::CertificatesImport)?;
+        if !self.metadata.is_empty() {
+            cx.authorize(Permission::CertificatesMetadataModify)?;
+        }
+        let Some(id) = self.owner_role_id else {
+            return Ok(());
+        };
+        let role = role_by_id(tx, id).await?;
+        let gone =
+            || Error::conflict("The security role that was to own the certificates is gone.");
+        cx.authorize_first_owner(&role.ok_or_else(gone)?)
     }
 
     /// The new ones. Answers their ids.

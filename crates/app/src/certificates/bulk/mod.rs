@@ -7,7 +7,7 @@ mod reading;
 mod stream;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -41,8 +41,11 @@ pub(crate) const PATH: &str = "/Chancery/Certificates/Import";
 const PARTS_WAITING: usize = 32;
 /// When no octet came for so long, what is there is written.
 const PAUSE: Duration = Duration::from_secs(1);
-/// When no octet came for so long, the stream has broken off.
-const SILENCE: Duration = Duration::from_secs(60);
+/// Of each such time in which octets were waited for, as many have to come as below: a stream that hardly comes holds a place that
+/// another could have.
+const PACE_TIME: Duration = Duration::from_secs(60);
+/// Octets that have to come in it.
+const PACE_OCTETS: usize = 64 * 1024;
 /// How often writing a lot is tried.
 const TRIES: u64 = 4;
 /// Between two tries, times the number of tries.
@@ -146,29 +149,50 @@ async fn import_stream(
 /// Passes the body on as it comes. What is dropped without an end has broken off.
 async fn pump(body: Body, parts: mpsc::Sender<Part>) {
     let mut octets = body.into_data_stream();
-    let mut silent = Duration::ZERO;
+    let mut pace = Pace::default();
     loop {
-        let part = match tokio::time::timeout(PAUSE, octets.next()).await {
-            Ok(Some(Ok(part))) => {
-                silent = Duration::ZERO;
-                Part::Octets(part)
-            }
+        let asked = Instant::now();
+        let came = tokio::time::timeout(PAUSE, octets.next()).await;
+        let length = match &came {
+            Ok(Some(Ok(part))) => part.len(),
+            _ => 0,
+        };
+        let part = match came {
             Ok(None) => Part::End,
             Ok(Some(Err(_))) => Part::Broken("The body ended before its announced length.".into()),
-            Err(_) if silent >= SILENCE => {
-                let seconds = SILENCE.as_secs();
-                Part::Broken(format!("No octet came for {seconds} seconds."))
+            _ if !pace.is_kept(asked.elapsed(), length) => {
+                let seconds = PACE_TIME.as_secs();
+                Part::Broken(format!(
+                    "Fewer than {PACE_OCTETS} octets came in {seconds} seconds."
+                ))
             }
-            Err(_) => {
-                silent += PAUSE;
-                Part::Pause
-            }
+            Ok(Some(Ok(part))) => Part::Octets(part),
+            Err(_) => Part::Pause,
         };
         let goes_on = matches!(part, Part::Octets(_) | Part::Pause);
         // Nobody takes it: writing has failed.
         if parts.send(part).await.is_err() || !goes_on {
             return;
         }
+    }
+}
+
+/// How fast a stream comes: the time in which it was waited for, and what came. What the server takes to write does not count.
+#[derive(Debug, Default)]
+struct Pace {
+    waited: Duration,
+    octets: usize,
+}
+
+impl Pace {
+    /// Counts, and answers whether the stream comes fast enough.
+    fn is_kept(&mut self, waited: Duration, octets: usize) -> bool {
+        self.waited += waited;
+        self.octets += octets;
+        if self.waited < PACE_TIME {
+            return true;
+        }
+        std::mem::take(self).octets >= PACE_OCTETS
     }
 }
 
@@ -426,4 +450,26 @@ async fn end(plan: &Plan, row: Model, ending: Ending) -> Result<(), Error> {
         })
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_hardly_comes_is_not_waited_for() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let parts_until_slow = |waited: Duration, octets: usize| {
+            let mut pace = Pace::default();
+            (1..=10_000).find(|_| !pace.is_kept(waited, octets))
+        };
+        assert_eq!(parts_until_slow(SECOND, 0), Some(60), "nothing");
+        assert_eq!(parts_until_slow(SECOND, 1_000), Some(60), "octet by octet");
+        assert_eq!(parts_until_slow(SECOND, 1_100), None, "slow but steady");
+        assert_eq!(parts_until_slow(Duration::ZERO, 0), None, "not waited for");
+        let mut pace = Pace::default();
+        assert!(pace.is_kept(SECOND, PACE_OCTETS));
+        let silent = (1..=1_000).find(|_| !pace.is_kept(SECOND, 0));
+        assert_eq!(silent, Some(119), "what came long ago does not count");
+    }
 }

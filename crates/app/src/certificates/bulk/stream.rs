@@ -302,6 +302,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_passed_over_is_done_with_wherever_the_stream_breaks_off() {
+        let huge = [&[0x30, 0x83, 0x50, 0, 0][..], &vec![6; 0x50_0000]].concat();
+        let stream = [&[0x30, 1, 7][..], &huge, &[0x30, 1, 8]].concat();
+        let behind = 3 + huge.len();
+        for cut in [8, 9, 70_000, behind - 1, behind] {
+            let mut splitter = Splitter::new(Format::Der, 0);
+            let mut pieces = 0;
+            for part in stream[..cut].chunks(65_536) {
+                splitter.push(part);
+                while splitter.next().unwrap().is_some() {
+                    pieces += 1;
+                }
+            }
+            assert_eq!((pieces, splitter.resume_at()), (2, behind as u64), "{cut}");
+            let mut rest = Splitter::new(Format::Der, splitter.resume_at());
+            rest.push(&stream[behind..]);
+            let piece = rest.next().unwrap().unwrap();
+            assert_eq!(
+                (piece.offset, piece.content),
+                (behind as u64, Ok(vec![0x30, 1, 8]))
+            );
+        }
+        // What has not come as a whole comes again.
+        let mut splitter = Splitter::new(Format::Der, 0);
+        splitter.push(&stream[..7]);
+        assert!(splitter.next().unwrap().is_some());
+        assert_eq!((splitter.next(), splitter.resume_at()), (Ok(None), 3));
+    }
+
+    #[test]
     fn elements_are_the_same_however_they_come() {
         let long = [&[0x30, 0x82, 1, 0][..], &[5; 256]].concat();
         let huge = [&[0x30, 0x83, 0x50, 0, 0][..], &vec![6; 0x50_0000]].concat();

@@ -14,7 +14,7 @@ use crate::certificate_stores::certificates_not_in;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::metadata_fields::{check, check_in};
-use crate::security::Through;
+use crate::security::{Through, granted_now};
 use crate::web::query_string::parse_query;
 
 /// Certificates in one request at most.
@@ -105,6 +105,7 @@ pub(super) async fn change(cx: &Cx, through: Through, request: AllRequest) -> Re
             .write("certificates.metadata_all", move |tx| {
                 Box::pin(async move {
                     // The rights may have been taken away, and certificates may have gone elsewhere, since the first was changed.
+                    let writer = granted_now(tx, &writer).await?;
                     writer
                         .authorize_certificates_in(tx, NEEDED, &some, through)
                         .await?;
