@@ -72,6 +72,12 @@ impl Randomness {
     pub fn guid(&self) -> Uuid {
         uuid::Builder::from_random_bytes(self.octets()).into_uuid()
     }
+
+    /// A version 7 GUID: one that is greater than those of earlier milliseconds, so that an index of them grows at its end.
+    pub fn guid_at(&self, now: i64) -> Uuid {
+        let now = u64::try_from(now).unwrap_or_default();
+        uuid::Builder::from_unix_timestamp_millis(now, &self.octets()).into_uuid()
+    }
 }
 
 /// Who asks.
@@ -164,7 +170,7 @@ impl Cx {
 
     /// The context of background work and of the commands of the machine's owner.
     pub fn system(app: Arc<App>, reason: &'static str) -> Self {
-        let correlation_id = app.randomness.guid();
+        let correlation_id = app.randomness.guid_at(app.clock.now());
         Self {
             app,
             caller: Caller::System(reason),

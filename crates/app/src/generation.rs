@@ -13,7 +13,8 @@ use crate::error::Error;
 /// What has a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Generation {
-    /// Roles, what they grant and who holds them, claims, permission sets, identity providers, the keys of our tokens.
+    /// Roles, what they grant and who holds them, claims, permission sets, identity providers, the keys of our tokens; and, since every
+    /// request reads it, what every enrollment goes by: templates, metadata fields, the owner policy.
     Security,
     /// Which certificate stores there are, their machines and their containers.
     CertificateStores,

@@ -24,6 +24,7 @@ mod metadata_fields;
 mod openapi;
 mod orchestrator_jobs;
 mod past;
+mod remembered;
 pub mod sealing;
 mod searching;
 pub mod security;

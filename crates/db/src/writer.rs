@@ -217,13 +217,19 @@ async fn commit(connection: &DatabaseConnection, batch: Vec<Work>) -> bool {
     let mut kept = Vec::new();
     let mut refused = Vec::new();
     let mut broken = None;
+    // What is alone in its transaction needs no savepoint.
+    let alone = batch.len() == 1;
     let mut waiting = batch.into_iter();
     for work in waiting.by_ref() {
         if work.done.is_closed() {
             // The caller has gone before anything was done for it.
             continue;
         }
-        match savepoint(&outer, work.name, work.run).await {
+        let verdict = match alone {
+            true => Ok(run(&outer, work.name, work.run).await),
+            false => savepoint(&outer, work.name, work.run).await,
+        };
+        match verdict {
             Ok(Verdict::Keep) => kept.push((work.name, work.done)),
             Ok(Verdict::RolledBack) => refused.push(work.done),
             Ok(Verdict::Panicked) => drop(work.done.send(Err(Error::Panicked(work.name)))),
@@ -244,6 +250,13 @@ async fn commit(connection: &DatabaseConnection, batch: Vec<Work>) -> bool {
         }
         drop(outer.rollback().await);
         return false;
+    }
+    if kept.is_empty() {
+        let rolled_back = outer.rollback().await;
+        for done in refused {
+            drop(done.send(Ok(())));
+        }
+        return rolled_back.is_ok();
     }
     #[cfg(feature = "killpoints")]
     for (name, _) in &kept {
@@ -269,24 +282,27 @@ enum Verdict {
     Panicked,
 }
 
-async fn savepoint(outer: &Tx, name: &'static str, run: Run) -> Result<Verdict, Error> {
+async fn savepoint(outer: &Tx, name: &'static str, work: Run) -> Result<Verdict, Error> {
     let inner = outer.begin().await?;
-    let ran: Result<bool, Box<dyn Any + Send>> = AssertUnwindSafe(async { run(&inner).await })
+    let verdict = run(&inner, name, work).await;
+    match verdict {
+        Verdict::Keep => inner.commit().await?,
+        Verdict::RolledBack | Verdict::Panicked => inner.rollback().await?,
+    }
+    Ok(verdict)
+}
+
+/// Runs a closure, and says what has to become of its changes.
+async fn run(tx: &Tx, name: &'static str, work: Run) -> Verdict {
+    let ran: Result<bool, Box<dyn Any + Send>> = AssertUnwindSafe(async { work(tx).await })
         .catch_unwind()
         .await;
     match ran {
-        Ok(true) => {
-            inner.commit().await?;
-            Ok(Verdict::Keep)
-        }
-        Ok(false) => {
-            inner.rollback().await?;
-            Ok(Verdict::RolledBack)
-        }
+        Ok(true) => Verdict::Keep,
+        Ok(false) => Verdict::RolledBack,
         Err(_) => {
-            tracing::error!(name, "a write panicked and was rolled back");
-            inner.rollback().await?;
-            Ok(Verdict::Panicked)
+            tracing::error!(name, "a write panicked and is rolled back");
+            Verdict::Panicked
         }
     }
 }

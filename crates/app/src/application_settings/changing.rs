@@ -9,7 +9,7 @@ use super::wire::{SettingBulkUpdate, SettingOutput, SettingUpdate};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::{Permission, role_by_id, role_by_name};
+use crate::security::{self, Permission, role_by_id, role_by_name};
 
 /// Settings in one request at most.
 const AT_ONCE_MAX: usize = 100;
@@ -224,6 +224,7 @@ async fn apply(cx: &Cx, changes: Vec<Change>) -> Result<State, Error> {
                     return Ok(before);
                 }
                 owner.store(tx).await?;
+                security::changed(tx).await?;
                 let after = State::load(tx).await?;
                 let names: Vec<&str> = changes.iter().map(|change| change.setting.short_name).collect();
                 let names = names.join(", ");

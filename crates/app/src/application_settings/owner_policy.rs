@@ -6,9 +6,9 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ConnectionTrait, EntityTrait, QuerySelect};
 use serde::{Deserialize, Serialize};
 
-use crate::app::App;
+use crate::cx::Cx;
 use crate::error::Error;
-use crate::lookups::Lookups;
+use crate::remembered::Remembered;
 use crate::security::role_by_id;
 
 /// Where it stands among the facts about the installation.
@@ -49,7 +49,7 @@ impl OwnerMode {
 }
 
 /// The policy of the whole system and its default owner.
-pub(crate) type OwnerPolicies = Lookups<(), (OwnerPolicy, Option<i64>)>;
+pub(crate) type OwnerPolicies = Remembered<(), (OwnerPolicy, Option<i64>)>;
 
 /// Whether certificates have owners, and which one is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,17 +80,13 @@ impl OwnerPolicy {
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn with_default(app: &App) -> Result<(Self, Option<i64>), Error> {
-        let connection = app.db.read().clone();
-        let query = move |_: Vec<()>| {
-            let connection = connection.clone();
-            async move {
-                let policy = Self::load(&connection).await?;
-                let default = policy.default_owner(&connection).await?;
-                Ok([((), (policy, default))].into())
-            }
+    pub(crate) async fn with_default(cx: &Cx) -> Result<(Self, Option<i64>), Error> {
+        let query = async || {
+            let policy = Self::load(cx.app().db.read()).await?;
+            let default = policy.default_owner(cx.app().db.read()).await?;
+            Ok(Some((policy, default)))
         };
-        let found = app.owner_policies.find((), query).await?;
+        let found = cx.app().owner_policies.find(cx, (), query).await?;
         Ok(found.unwrap_or_default())
     }
 

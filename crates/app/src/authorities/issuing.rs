@@ -36,7 +36,7 @@ pub(crate) fn order(cx: &Cx, subject: Subject, profile: ca::Profile) -> ca::Orde
     ca::Order {
         subject,
         profile,
-        serial: Serial::from_random(&cx.app().randomness.octets()),
+        serial: Serial::at(cx.now(), &cx.app().randomness.octets()),
         now_ms: cx.now(),
     }
 }

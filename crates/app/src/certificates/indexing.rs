@@ -24,6 +24,9 @@ use crate::error::{Error, Kind};
 pub(super) const TO_BE_NOTED: &str = "certificates to be noted";
 /// How often it is looked for new certificates.
 const TICK: Duration = Duration::from_secs(1);
+/// Certificates that come between two looks at least while many are coming. Then larger lots are made: of small ones most is written
+/// twice, and what writes certificates has to wait for it.
+const MANY: u64 = 250;
 /// Rows in one statement at most.
 const ROWS_MAX: usize = 500;
 /// Buckets of which pieces are put together at a time.
@@ -53,6 +56,7 @@ const SIZES: Sizes = Sizes {
 pub(crate) async fn run(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut left = 0;
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -61,7 +65,18 @@ pub(crate) async fn run(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
         if *shutdown.borrow() {
             return;
         }
-        match fill(app, SIZES, &shutdown).await {
+        let filled = async {
+            let noted = waiting(app, SIZES.at_once as u64).await?;
+            let least = if noted >= left + MANY {
+                SIZES.at_once
+            } else {
+                SIZES.least
+            };
+            fill(app, Sizes { least, ..SIZES }, &shutdown).await?;
+            left = waiting(app, SIZES.at_once as u64).await?;
+            Ok::<_, Error>(())
+        };
+        match filled.await {
             Err(error) if error.kind() == Kind::Unavailable => {
                 tracing::debug!(%error, "background: the index of names");
             }
@@ -103,6 +118,12 @@ pub(crate) async fn fill(
     Ok(())
 }
 
+/// How many certificates are noted, up to `max`.
+async fn waiting(app: &App, max: u64) -> Result<u64, Error> {
+    let noted = certificates_unindexed::Entity::find().limit(max);
+    Ok(noted.count(app.db().read()).await?)
+}
+
 /// Notes some of the certificates from before the index. Answers whether there may be more.
 async fn note_older(app: &Arc<App>, sizes: Sizes) -> Result<bool, Error> {
     let row = counters::Entity::find_by_id((TO_BE_NOTED.to_owned(), 0))
@@ -111,11 +132,8 @@ async fn note_older(app: &Arc<App>, sizes: Sizes) -> Result<bool, Error> {
     let Some(highest) = row.map(|row| row.value).filter(|value| *value > 0) else {
         return Ok(false);
     };
-    let waiting = certificates_unindexed::Entity::find()
-        .limit(sizes.least as u64)
-        .count(app.db().read())
-        .await?;
-    if waiting >= sizes.least as u64 {
+    let least = sizes.least as u64;
+    if waiting(app, least).await? >= least {
         return Ok(false);
     }
     let at_once = i64::try_from(sizes.at_once).unwrap_or(i64::MAX);

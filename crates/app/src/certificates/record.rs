@@ -115,11 +115,13 @@ pub(crate) async fn record_seen(
         .map(|certificate| certificate.sha256().to_vec())
         .collect();
     let mut ids: HashMap<Vec<u8>, i64> = HashMap::with_capacity(digests.len());
-    for some in digests.chunks(ROWS_MAX) {
+    for some in certificates.chunks(ROWS_MAX) {
+        // Others may have been made to have the same thumbprints; they have other digests.
+        let thumbprints = some.iter().map(pki::Certificate::thumbprint);
         let known: Vec<(i64, Vec<u8>)> = certificates::Entity::find()
             .select_only()
             .columns([certificates::Column::Id, certificates::Column::Sha256])
-            .filter(certificates::Column::Sha256.is_in(some.iter().cloned()))
+            .filter(certificates::Column::Thumbprint.is_in(thumbprints))
             .into_tuple()
             .all(tx)
             .await?;
@@ -343,7 +345,8 @@ async fn insert(
     standing: Standing,
 ) -> Result<Option<i64>, Error> {
     let row = row_of(cx, certificate, origin, standing);
-    let known = OnConflict::column(certificates::Column::Sha256)
+    use certificates::Column::{Sha256, Thumbprint};
+    let known = OnConflict::columns([Thumbprint, Sha256])
         .do_nothing()
         .to_owned();
     let inserted = certificates::Entity::insert(row)
@@ -370,6 +373,7 @@ async fn complete(
     origin: &Origin<'_>,
 ) -> Result<i64, Error> {
     let known = certificates::Entity::find()
+        .filter(certificates::Column::Thumbprint.eq(certificate.thumbprint()))
         .filter(certificates::Column::Sha256.eq(certificate.sha256().to_vec()))
         .lock_exclusive()
         .one(tx)

@@ -16,7 +16,7 @@ use crate::error::Error;
 /// More certificates than these are not worth naming: then the pattern is so common that a page is found soon anyway.
 const NAMED_MAX: usize = 20_000;
 /// Certificates in no lot at most. While there are more, the index does not help.
-const UNINDEXED_MAX: u64 = 10_000;
+const UNINDEXED_MAX: u64 = 16_000;
 /// Lots that are looked through at a time.
 const LOTS_AT_ONCE: usize = 16;
 

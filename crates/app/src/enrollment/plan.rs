@@ -40,7 +40,7 @@ pub(super) async fn place(
             "Template: name the template to enroll for.",
         ));
     };
-    let template = templates::by_name(cx.app(), name).await?;
+    let template = templates::by_name(cx, name).await?;
     let template = template
         .ok_or_else(|| Error::bad_request(format!("Template: there is no template {name:?}.")))?;
     allowed(cx, &template, enrollment_type)?;
@@ -187,7 +187,7 @@ pub(super) async fn kept_owner(cx: &Cx, current: Option<i64>) -> Result<Option<i
     if current.is_some() {
         return Ok(current);
     }
-    let (policy, default) = OwnerPolicy::with_default(cx.app()).await?;
+    let (policy, default) = OwnerPolicy::with_default(cx).await?;
     if default.is_none() && policy.mode == OwnerMode::Required {
         return Err(Error::bad_request(format!(
             "OwnerRoleId: every certificate has to have an owner (application setting {}); name a security role.",

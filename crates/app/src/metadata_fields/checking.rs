@@ -13,16 +13,16 @@ use super::value::{fits, is_blank};
 use super::writing::{HIDDEN, REQUIRED};
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::lookups::Lookups;
+use crate::remembered::Remembered;
 
 /// Metadata fields in one request at most.
 pub(crate) const FIELDS_MAX: usize = 200;
 /// Octets of a value at most.
 pub(crate) const VALUE_MAX: usize = 64 * 1024;
 
-/// All definitions, for enrollments that ask at the same time.
+/// All definitions, for enrollments.
 #[derive(Default)]
-pub(crate) struct Fields(Lookups<(), Arc<Vec<Model>>>);
+pub(crate) struct Fields(Remembered<(), Arc<Vec<Model>>>);
 
 /// A request's `Metadata` as texts: clients send numbers and booleans too. Null is a blank value, which means none.
 ///
@@ -141,16 +141,11 @@ pub(crate) async fn at_enrollment(
     metadata: Option<Map<String, Value>>,
 ) -> Result<Vec<(String, String)>, Error> {
     let given = given(metadata)?;
-    let db = cx.db().clone();
-    let query = move |_| {
-        let db = db.clone();
-        async move {
-            let rows = Entity::find().order_by_asc(Column::Id);
-            let rows = rows.all(db.read()).await?;
-            Ok(HashMap::from([((), Arc::new(rows))]))
-        }
+    let query = async || {
+        let rows = Entity::find().order_by_asc(Column::Id);
+        Ok(Some(Arc::new(rows.all(cx.db().read()).await?)))
     };
-    let fields = cx.app().metadata_fields.0.find((), query).await?;
+    let fields = cx.app().metadata_fields.0.find(cx, (), query).await?;
     let fields = fields.unwrap_or_default();
     let mut values = checked(&fields, &given)?;
     values.retain(|(_, value)| !is_blank(value));

@@ -15,7 +15,7 @@ use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::past;
-use crate::security::Permission;
+use crate::security::{self, Permission};
 use crate::web::{Body, Json, NoContent, PathId, Query};
 
 /// `Enrollment`: an enrollment has to give a value.
@@ -52,6 +52,7 @@ pub(super) async fn create(
             let mut active = wanted.into_active_model().reset_all();
             active.id = ActiveValue::NotSet;
             let row = active.insert(tx).await?;
+            security::changed(tx).await?;
             let entry = entry(Operation::Created, &row, "created").after(audited(&row));
             audit::record(tx, &cx, entry).await?;
             Ok::<_, Error>(row)
@@ -93,6 +94,7 @@ pub(super) async fn replace(
             }
             let active: ActiveModel = row.clone().into();
             active.reset_all().update(tx).await?;
+            security::changed(tx).await?;
             let entry = entry(Operation::Updated, &row, "changed");
             let entry = entry.before(audited(&before)).after(audited(&row));
             audit::record(tx, &cx, entry).await?;
@@ -174,6 +176,7 @@ async fn delete_field(tx: &db::Tx, cx: &Cx, id: i64, force: bool) -> Result<(), 
         .await?
         .rows_affected;
     Entity::delete_by_id(id).exec(tx).await?;
+    security::changed(tx).await?;
     let mut before = audited(&row);
     before["CertificatesWithValues"] = values.into();
     let entry = entry(Operation::Deleted, &row, "deleted").before(before);

@@ -15,7 +15,7 @@ use super::template::{KeyRetention, Template};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::security::{Permission, role_by_name};
+use crate::security::{self, Permission, role_by_name};
 use crate::web::{Body, Json};
 
 /// PFX, CSR and generation of requests.
@@ -110,6 +110,7 @@ async fn replace_template(cx: &Cx, request: TemplateUpdateRequest) -> Result<Tem
                 }
                 let changed = changed(&cx, &before, request)?;
                 let after = Template::try_from(changed.update(tx).await?)?;
+                security::changed(tx).await?;
                 let message = "template changed";
                 let entry = Entry::new(
                     Operation::Updated,

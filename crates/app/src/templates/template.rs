@@ -6,10 +6,9 @@ use db::tables::templates;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use super::settings::Settings;
-use crate::app::App;
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::lookups::Lookups;
+use crate::remembered::Remembered;
 
 /// A template, its JSON read.
 #[derive(Clone, Debug)]
@@ -132,25 +131,20 @@ pub(crate) async fn by_id(
 }
 
 /// Templates by their short names, folded.
-pub(crate) type Names = Lookups<String, Arc<Template>>;
+pub(crate) type Names = Remembered<String, Arc<Template>>;
 
 /// The template with this short name, without regard to case.
 ///
 /// # Errors
 /// Those of the database.
-pub(crate) async fn by_name(app: &App, name: &str) -> Result<Option<Arc<Template>>, Error> {
-    let connection = app.db.read().clone();
-    let query = move |names: Vec<String>| {
-        let connection = connection.clone();
-        async move {
-            let rows = templates::Entity::find()
-                .filter(templates::Column::NameFold.is_in(names))
-                .all(&connection)
-                .await?;
-            rows.into_iter()
-                .map(|row| Ok((row.name_fold.clone(), Arc::new(row.try_into()?))))
-                .collect()
-        }
+pub(crate) async fn by_name(cx: &Cx, name: &str) -> Result<Option<Arc<Template>>, Error> {
+    let name = db::fold(name);
+    let query = async || {
+        let row = templates::Entity::find()
+            .filter(templates::Column::NameFold.eq(&name))
+            .one(cx.app().db.read())
+            .await?;
+        row.map(|row| row.try_into().map(Arc::new)).transpose()
     };
-    app.templates.find(db::fold(name), query).await
+    cx.app().templates.find(cx, name.clone(), query).await
 }

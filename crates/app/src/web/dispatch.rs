@@ -193,7 +193,7 @@ fn correlation_id(app: &App, request: &Request) -> Uuid {
         .and_then(|value| value.to_str().ok());
     given
         .and_then(|text| Uuid::parse_str(text.trim()).ok())
-        .unwrap_or_else(|| app.randomness.guid())
+        .unwrap_or_else(|| app.randomness.guid_at(app.clock.now()))
 }
 
 async fn route(app: &Arc<App>, mut request: Request, correlation_id: Uuid) -> Response {

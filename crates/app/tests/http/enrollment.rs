@@ -146,6 +146,30 @@ pub(crate) async fn put_into(server: &TestServer, store: &str, certificate: i64)
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 testkit::both_databases! {
+    async fn what_every_enrollment_goes_by_counts_from_its_change_on(server: TestServer) {
+        let admin = server.admin();
+        let enroll = async |status: u16| {
+            let body = json!({"CSR": csr("CN=rules.example", &["rules.example"]), "Template": "WebServer"});
+            enroll_csr(&admin, body).await.expect(status).json
+        };
+        enroll(200).await;
+        change(&admin, "WebServer", json!({"AllowedEnrollmentTypes": 1})).await;
+        enroll(400).await;
+        change(&admin, "WebServer", json!({"AllowedEnrollmentTypes": 3})).await;
+        enroll(200).await;
+        let field = |enrollment: i64, default: &str| json!({
+            "Name": "Team", "Description": "", "DataType": 1, "Enrollment": enrollment, "DefaultValue": default
+        });
+        let made = admin.post("/MetadataFields", field(1, "")).await.expect(200).json;
+        enroll(400).await;
+        let mut with_default = field(1, "Harbour");
+        with_default["Id"] = made["Id"].clone();
+        admin.put("/MetadataFields", with_default).await.expect(200);
+        assert_eq!(enroll(200).await["Metadata"], json!({"Team": "Harbour"}));
+        admin.delete(&format!("/MetadataFields/{}?force=true", made["Id"])).await.expect(204);
+        assert_eq!(enroll(200).await["Metadata"], json!({}));
+    }
+
     async fn enrollments_at_the_same_moment_are_each_recorded_once(server: TestServer) {
         let client = server.admin();
         define(&server.admin(), &[("Number", 2)]).await;

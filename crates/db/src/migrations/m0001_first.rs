@@ -128,7 +128,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     )",
     r"CREATE TABLE certificates (
         id {id},
-        sha256 {bytes} NOT NULL UNIQUE,
+        sha256 {bytes} NOT NULL,
         thumbprint {fold} NOT NULL,
         serial_number {fold} NOT NULL,
         subject TEXT NOT NULL,

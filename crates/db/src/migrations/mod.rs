@@ -12,6 +12,7 @@ mod m0010_analytics;
 mod m0011_certificate_grams;
 mod m0013_imports;
 mod m0014_past;
+mod m0015_certificate_digests;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -70,6 +71,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0014_past",
         statements: m0014_past::STATEMENTS,
+    },
+    Migration {
+        name: "0015_certificate_digests",
+        statements: m0015_certificate_digests::STATEMENTS,
     },
 ];
 

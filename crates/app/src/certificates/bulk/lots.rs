@@ -182,14 +182,20 @@ async fn known(tx: &db::Tx, found: &[Found]) -> Result<HashMap<Vec<u8>, i64>, Er
     use certificates::{Column, Entity};
     let mut known = HashMap::new();
     for some in found.chunks(LOOKED_FOR) {
+        let thumbprints = some.iter().map(|found| found.certificate.thumbprint());
+        let wanted: HashSet<&Vec<u8>> = some.iter().map(|found| &found.sha256).collect();
         let rows: Vec<(Vec<u8>, i64)> = Entity::find()
             .select_only()
             .columns([Column::Sha256, Column::Id])
-            .filter(Column::Sha256.is_in(some.iter().map(|found| found.sha256.clone())))
+            .filter(Column::Thumbprint.is_in(thumbprints))
             .into_tuple()
             .all(tx)
             .await?;
-        known.extend(rows);
+        // Others may have been made to have the same thumbprints.
+        known.extend(
+            rows.into_iter()
+                .filter(|(sha256, _)| wanted.contains(sha256)),
+        );
     }
     Ok(known)
 }

@@ -23,7 +23,8 @@ struct Remembered {
     grants: Arc<Grants>,
 }
 
-/// Has to stand in every transaction that changes roles, their permissions or holders, claims, or permission sets.
+/// Has to stand in every transaction that changes roles, their permissions or holders, claims, permission sets, templates, metadata
+/// fields or the owner policy.
 ///
 /// # Errors
 /// Those of the database.
