@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::Api;
 use crate::checkpoint::{Attributes, Checkpoint};
-use crate::report::Report;
+use crate::report::{Report, Skipped};
 
 /// Certificates that are asked for at once.
 const AT_ONCE: usize = 40;
@@ -73,11 +73,10 @@ pub(crate) async fn compare(
     }
 }
 
-/// Brings over what the server does not have. What it refuses stands in the report.
+/// Brings over what the server does not have. What it refuses is noted.
 pub(crate) async fn bring(
     checkpoint: &mut Checkpoint,
     server: &Api,
-    report: &mut Report,
     tell: &(dyn Fn(String) + Sync),
 ) -> anyhow::Result<()> {
     loop {
@@ -87,36 +86,39 @@ pub(crate) async fn bring(
         }
         let wanted: Vec<String> = some.iter().map(|one| one.thumbprint.clone()).collect();
         let rows = found(server, &wanted).await?;
+        let (mut differs, mut refused) = (0, Vec::new());
+        let mut skip = |one: &Attributes, reason: String| {
+            let place = one.place.clone();
+            refused.push(Skipped { place, reason });
+        };
         for one in &some {
             let Some(row) = rows.get(&one.thumbprint) else {
-                report.skip(
-                    &one.place,
-                    "the server does not show it, so it got no metadata",
-                );
+                let reason = "the server does not show it, so it got no metadata";
+                skip(one, reason.into());
                 continue;
             };
             let metadata = other_metadata(one, row);
             let owner = other_owner(one, row);
-            report.certificates.differs += u64::from(owner || !metadata.is_empty());
+            differs += u64::from(owner || !metadata.is_empty());
             if !metadata.is_empty() {
                 let body = json!({ "Id": row["Id"], "Metadata": metadata });
                 let put = server.call("PUT", "/Certificates/Metadata", &[], Some(&body));
                 if let Err(refusal) = put.await? {
-                    report.skip(&one.place, format!("metadata: {refusal}"));
+                    skip(one, format!("metadata: {refusal}"));
                 }
             }
             if owner {
                 let path = format!("/Certificates/{}/Owner", row["Id"]);
                 let body = json!({ "NewRoleName": one.owner });
                 if let Err(refusal) = server.call("PUT", &path, &[], Some(&body)).await? {
-                    report.skip(&one.place, format!("owner: {refusal}"));
+                    skip(one, format!("owner: {refusal}"));
                 }
             }
         }
-        checkpoint.set_attributes_done(end)?;
+        checkpoint.set_attributes_done(end, differs, &refused)?;
         tell(format!(
             "metadata and owners of {} certificates",
-            report.certificates.differs
+            checkpoint.differs()
         ));
     }
 }

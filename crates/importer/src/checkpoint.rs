@@ -12,12 +12,16 @@ use uuid::Uuid;
 
 use crate::{Batch, Skipped};
 
-/// Reasons that are kept.
-const SKIPPED_MAX: usize = 10_000;
+const CERTIFICATES: &str = "certificates.der";
+const ATTRIBUTES: &str = "attributes.jsonl";
+/// What was left out, a line each.
+pub(crate) const SKIPPED: &str = "skipped.jsonl";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
     source: String,
+    /// The server that all of it goes to.
+    server: String,
     cursor: Option<String>,
     /// Everything was read.
     read: bool,
@@ -30,7 +34,12 @@ struct Note {
     attributes_done: u64,
     /// The server's import.
     import_id: Uuid,
-    skipped: Vec<Skipped>,
+    /// Things that were left out.
+    skipped: u64,
+    /// Octets of `skipped.jsonl` that count.
+    skipped_octets: u64,
+    /// Certificates that have been given metadata or an owner.
+    differs: u64,
 }
 
 /// What is known of a certificate besides itself.
@@ -50,7 +59,7 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub(crate) fn open(folder: &Path, source: &str) -> anyhow::Result<Self> {
+    pub(crate) fn open(folder: &Path, source: &str, server: &str) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let file = folder.join("checkpoint.json");
         let note = match fs::read(&file) {
@@ -58,6 +67,7 @@ impl Checkpoint {
                 .with_context(|| format!("{}: it is damaged", file.display()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Note {
                 source: source.to_owned(),
+                server: server.to_owned(),
                 cursor: None,
                 read: false,
                 certificates: 0,
@@ -65,15 +75,18 @@ impl Checkpoint {
                 attributes: 0,
                 attributes_done: 0,
                 import_id: Uuid::new_v4(),
-                skipped: Vec::new(),
+                skipped: 0,
+                skipped_octets: 0,
+                differs: 0,
             },
             Err(error) => return Err(error).with_context(|| file.display().to_string()),
         };
-        if note.source != source {
+        if (note.source.as_str(), note.server.as_str()) != (source, server) {
             bail!(
-                "{} is the checkpoint of another import, {}",
+                "{} is the checkpoint of another import: from {} to {}, and not from {source} to {server}; name another folder",
                 folder.display(),
-                note.source
+                note.source,
+                note.server
             );
         }
         let opened = Self {
@@ -81,8 +94,9 @@ impl Checkpoint {
             note,
         };
         for (name, length) in [
-            ("certificates.der", opened.note.spooled),
-            ("attributes.jsonl", opened.note.attributes),
+            (CERTIFICATES, opened.note.spooled),
+            (ATTRIBUTES, opened.note.attributes),
+            (SKIPPED, opened.note.skipped_octets),
         ] {
             opened.file(name)?.set_len(length)?;
         }
@@ -118,12 +132,17 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Lays down a batch. A certificate that cannot be read at all is left out.
+    /// Lays down a batch. A certificate that cannot be read at all is left out, and one that is not framed as DER: of a stream of
+    /// certificates, nothing behind it could be read.
     pub(crate) fn add(&mut self, batch: Batch) -> anyhow::Result<()> {
         let (mut octets, mut lines) = (Vec::new(), Vec::new());
         let mut skipped = batch.skipped;
         for found in batch.found {
             match pki::Certificate::read(&found.der) {
+                _ if framed(&found.der) != Some(found.der.len()) => skipped.push(Skipped {
+                    place: found.place,
+                    reason: "it is not DER (its length is not said, or not that of what is there); POST /Certificates/Import may read it".into(),
+                }),
                 Err(error) => skipped.push(Skipped {
                     place: found.place,
                     reason: error.to_string(),
@@ -144,14 +163,26 @@ impl Checkpoint {
                 }
             }
         }
-        self.append("certificates.der", &octets)?;
-        self.append("attributes.jsonl", &lines)?;
+        self.append(CERTIFICATES, &octets)?;
+        self.append(ATTRIBUTES, &lines)?;
+        self.lay_down(&skipped)?;
         self.note.spooled += octets.len() as u64;
         self.note.attributes += lines.len() as u64;
-        let room = SKIPPED_MAX.saturating_sub(self.note.skipped.len());
-        self.note.skipped.extend(skipped.into_iter().take(room));
         self.note.cursor = Some(batch.cursor);
         self.save()
+    }
+
+    /// Lays down what was left out; it counts when the note is saved.
+    fn lay_down(&mut self, skipped: &[Skipped]) -> anyhow::Result<()> {
+        let mut lines = Vec::new();
+        for one in skipped {
+            serde_json::to_writer(&mut lines, one)?;
+            lines.push(b'\n');
+        }
+        self.append(SKIPPED, &lines)?;
+        self.note.skipped += skipped.len() as u64;
+        self.note.skipped_octets += lines.len() as u64;
+        Ok(())
     }
 
     pub(crate) fn end_reading(&mut self) -> anyhow::Result<()> {
@@ -175,8 +206,12 @@ impl Checkpoint {
         self.note.certificates
     }
 
-    pub(crate) fn skipped(&self) -> &[Skipped] {
-        &self.note.skipped
+    /// How much was left out so far, and the first of it.
+    pub(crate) fn skipped(&self, first: usize) -> anyhow::Result<(u64, Vec<Skipped>)> {
+        let lines = BufReader::new(self.file(SKIPPED)?).lines().take(first);
+        let read = lines.map(|line| serde_json::from_str(&line?).map_err(anyhow::Error::from));
+        let some = read.collect::<anyhow::Result<_>>();
+        Ok((self.note.skipped, some.context("skipped.jsonl is damaged")?))
     }
 
     pub(crate) fn import_id(&self) -> Uuid {
@@ -191,32 +226,22 @@ impl Checkpoint {
 
     /// The certificates, one after another.
     pub(crate) fn spool(&self) -> PathBuf {
-        self.folder.join("certificates.der")
+        self.folder.join(CERTIFICATES)
     }
 
     /// Each certificate of the spool in turn.
     pub(crate) fn each(&self, mut take: impl FnMut(Vec<u8>)) -> anyhow::Result<()> {
         let mut file = BufReader::new(File::open(self.spool())?);
         loop {
-            let mut header = [0; 6];
-            if file.read(&mut header[..1])? == 0 {
+            // Enough for any header, and less than any certificate.
+            let mut der = vec![0; 6];
+            if file.read(&mut der[..1])? == 0 {
                 return Ok(());
             }
-            file.read_exact(&mut header[1..2])?;
-            let octets = match header[1] {
-                first @ 0x81..=0x84 => usize::from(first & 0x7f),
-                _ => 0,
-            };
-            file.read_exact(&mut header[2..2 + octets])?;
-            let length = match octets {
-                0 => usize::from(header[1]),
-                _ => header[2..2 + octets]
-                    .iter()
-                    .fold(0, |length, octet| length << 8 | usize::from(*octet)),
-            };
-            let mut der = vec![0; 2 + octets + length];
-            der[..2 + octets].copy_from_slice(&header[..2 + octets]);
-            file.read_exact(&mut der[2 + octets..])?;
+            file.read_exact(&mut der[1..])?;
+            let length = framed(&der).filter(|length| *length >= 6);
+            der.resize(length.context("certificates.der is damaged")?, 0);
+            file.read_exact(&mut der[6..])?;
             take(der);
         }
     }
@@ -227,7 +252,7 @@ impl Checkpoint {
         from: u64,
         count: usize,
     ) -> anyhow::Result<(Vec<Attributes>, u64)> {
-        let mut file = BufReader::new(self.file("attributes.jsonl")?);
+        let mut file = BufReader::new(self.file(ATTRIBUTES)?);
         file.seek(SeekFrom::Start(from))?;
         let (mut some, mut end, mut line) = (Vec::new(), from, String::new());
         while some.len() < count {
@@ -246,9 +271,39 @@ impl Checkpoint {
         self.note.attributes_done
     }
 
-    pub(crate) fn set_attributes_done(&mut self, end: u64) -> anyhow::Result<()> {
+    /// Certificates that have been given metadata or an owner.
+    pub(crate) fn differs(&self) -> u64 {
+        self.note.differs
+    }
+
+    /// Metadata and owners before `end` are brought over: `differs` more certificates had others, and of some the server refused them.
+    pub(crate) fn set_attributes_done(
+        &mut self,
+        end: u64,
+        differs: u64,
+        refused: &[Skipped],
+    ) -> anyhow::Result<()> {
+        self.lay_down(refused)?;
         self.note.attributes_done = end;
+        self.note.differs += differs;
         self.save()
+    }
+}
+
+/// The octets of a DER element of which at least the header is there; none unless its length is said as in a certificate.
+fn framed(der: &[u8]) -> Option<usize> {
+    let (&first, rest) = der.strip_prefix(&[0x30])?.split_first()?;
+    match first {
+        0..=0x7f => Some(2 + usize::from(first)),
+        0x81..=0x84 => {
+            let octets = usize::from(first & 0x7f);
+            let length = rest.get(..octets)?;
+            let length = length
+                .iter()
+                .fold(0, |length, octet| length << 8 | usize::from(*octet));
+            Some(2 + octets + length)
+        }
+        _ => None,
     }
 }
 
@@ -265,13 +320,20 @@ mod tests {
         let serial = pki::Serial::from_random(&[7; 16]);
         let root = pki::Issuer::self_signed_root(&name, key, 0, 86_400_000_000, &serial).unwrap();
         let der = root.certificate().der().to_vec();
-        let mut checkpoint = Checkpoint::open(folder.path(), "a test").unwrap();
+        let open = |source: &str, to: &str| Checkpoint::open(folder.path(), source, to);
+        let mut checkpoint = open("a test", "here").unwrap();
         let owned = Found {
             owner: Some("Owners".into()),
             ..Found::plain(der.clone(), "first")
         };
         let batch = Batch {
-            found: vec![owned, Found::plain(vec![0x30, 1, 5], "second")],
+            found: vec![
+                owned,
+                Found::plain(vec![0x30, 1, 5], "second"),
+                Found::plain(indefinite(&der), "third"),
+                Found::plain([&der[..], &[0]].concat(), "fourth"),
+                Found::plain(der.clone(), "fifth"),
+            ],
             skipped: Vec::new(),
             cursor: "b".into(),
         };
@@ -279,16 +341,45 @@ mod tests {
         checkpoint.append("certificates.der", b"half of a").unwrap();
         checkpoint.append("attributes.jsonl", b"{\"thumb").unwrap();
 
-        assert!(Checkpoint::open(folder.path(), "another").is_err());
-        let again = Checkpoint::open(folder.path(), "a test").unwrap();
+        checkpoint.append(SKIPPED, b"{").unwrap();
+
+        for (source, server) in [("another", "here"), ("a test", "there")] {
+            let refused = open(source, server).unwrap_err().to_string();
+            assert!(
+                refused.contains("from a test to here, and not"),
+                "{refused}"
+            );
+        }
+        let mut again = open("a test", "here").unwrap();
         assert_eq!(again.cursor(), Some("b"));
-        assert_eq!((again.certificates(), again.skipped().len()), (1, 1));
+        let (count, skipped) = again.skipped(2).unwrap();
+        assert_eq!((again.certificates(), count), (2, 3));
+        let places: Vec<&str> = skipped.iter().map(|one| one.place.as_str()).collect();
+        assert_eq!(places, ["second", "third"]);
+        assert!(skipped[1].reason.contains("not DER"), "{skipped:?}");
         let mut all = Vec::new();
         again.each(|one| all.push(one)).unwrap();
-        assert_eq!(all, [der]);
+        assert_eq!(all, [der.clone(), der]);
         let (some, end) = again.attributes(0, 10).unwrap();
         assert_eq!(some.len(), 1);
         assert_eq!(some[0].owner.as_deref(), Some("Owners"));
         assert!(again.attributes(end, 10).unwrap().0.is_empty());
+        // What the server refused stays known.
+        let refused = Skipped {
+            place: "first".into(),
+            reason: "owner: 403".into(),
+        };
+        again
+            .set_attributes_done(end, 1, std::slice::from_ref(&refused))
+            .unwrap();
+        let again = open("a test", "here").unwrap();
+        assert_eq!((again.differs(), again.attributes_done()), (1, end));
+        let (count, skipped) = again.skipped(10).unwrap();
+        assert_eq!((count, skipped.last()), (4, Some(&refused)));
+    }
+
+    /// The same certificate with its length not said, as BER may have it.
+    fn indefinite(der: &[u8]) -> Vec<u8> {
+        [&[0x30, 0x80], &der[4..], &[0, 0]].concat()
     }
 }

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 
 use crate::{Batch, Found};
@@ -10,15 +11,19 @@ use crate::{Batch, Found};
 /// Rows of a batch.
 const AT_ONCE: i64 = 500;
 
-async fn connect(url: &SecretString) -> anyhow::Result<PgConnection> {
+/// Connects. Answers also where that is: the address without its account and password.
+async fn connect(url: &SecretString) -> anyhow::Result<(PgConnection, String)> {
     // The error of a bad address would show the address, and with it the password.
-    let mut connection = PgConnection::connect(url.expose_secret())
-        .await
-        .map_err(|error| anyhow::anyhow!("the database cannot be reached: {error}"))?;
+    let away = |error| anyhow::anyhow!("the database cannot be reached: {error}");
+    let options: PgConnectOptions = url.expose_secret().parse().map_err(away)?;
+    let (host, port) = (options.get_host(), options.get_port());
+    let name = options.get_database().unwrap_or_default();
+    let place = format!("postgres://{host}:{port}/{name}");
+    let mut connection = PgConnection::connect_with(&options).await.map_err(away)?;
     connection
         .execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
         .await?;
-    Ok(connection)
+    Ok((connection, place))
 }
 
 /// Lemur's database: the certificates that are not deleted, with their chains. Names, owners and descriptions come as metadata where
@@ -26,6 +31,7 @@ async fn connect(url: &SecretString) -> anyhow::Result<PgConnection> {
 #[derive(Debug)]
 pub struct Lemur {
     connection: PgConnection,
+    place: String,
     owner_field: Option<String>,
     name_field: Option<String>,
 }
@@ -40,11 +46,17 @@ impl Lemur {
         owner_field: Option<String>,
         name_field: Option<String>,
     ) -> anyhow::Result<Self> {
+        let (connection, place) = connect(url).await?;
         Ok(Self {
-            connection: connect(url).await?,
+            connection,
+            place,
             owner_field,
             name_field,
         })
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("Lemur's database at {}", self.place)
     }
 
     pub(crate) async fn batch(&mut self, after: Option<&str>) -> anyhow::Result<Option<Batch>> {
@@ -110,6 +122,7 @@ impl Lemur {
 #[derive(Debug)]
 pub struct StepCa {
     connection: PgConnection,
+    place: String,
 }
 
 impl StepCa {
@@ -118,9 +131,12 @@ impl StepCa {
     /// # Errors
     /// A database that cannot be reached.
     pub async fn new(url: &SecretString) -> anyhow::Result<Self> {
-        Ok(Self {
-            connection: connect(url).await?,
-        })
+        let (connection, place) = connect(url).await?;
+        Ok(Self { connection, place })
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("step-ca's database at {}", self.place)
     }
 
     pub(crate) async fn batch(&mut self, after: Option<&str>) -> anyhow::Result<Option<Batch>> {

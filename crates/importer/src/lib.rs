@@ -51,7 +51,8 @@ pub async fn run(
     options: &Options,
     tell: &(dyn Fn(String) + Sync),
 ) -> anyhow::Result<Report> {
-    let mut checkpoint = Checkpoint::open(&options.checkpoint, &source.name())?;
+    let mut checkpoint =
+        Checkpoint::open(&options.checkpoint, &source.name(), server.base().as_str())?;
     if !checkpoint.is_read() {
         while let Some(batch) = source.batch(checkpoint.cursor()).await? {
             checkpoint.add(batch)?;
@@ -65,10 +66,41 @@ pub async fn run(
     }
     if options.dry_run {
         attributes::compare(&checkpoint, server, &mut report).await?;
-        return Ok(report);
+    } else {
+        report.certificates = stream::send(&mut checkpoint, server, options, tell).await?;
+        attributes::bring(&mut checkpoint, server, tell).await?;
+        report.certificates.differs = checkpoint.differs();
     }
-    report.certificates = stream::send(&mut checkpoint, server, options, tell).await?;
-    attributes::bring(&mut checkpoint, server, &mut report, tell).await?;
-    report.write(&options.checkpoint)?;
+    report.write(&checkpoint, &options.checkpoint)?;
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dry_run_leaves_its_report_too() {
+        let (files, checkpoint) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(files.path().join("notes.txt"), "no certificate").unwrap();
+        // Another test may have done so.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let credentials = Credentials::Basic("admin".into(), "password".into());
+        // Nobody is asked about nothing.
+        let server = Api::new("http://127.0.0.1:1/KeyfactorAPI", None, credentials).unwrap();
+        let source = Source::Folder(Folder::new(files.path(), Vec::new()).unwrap());
+        let options = Options {
+            checkpoint: checkpoint.path().to_owned(),
+            dry_run: true,
+            owner_role: None,
+        };
+        let report = run(source, &server, &options, &|_| ()).await.unwrap();
+        let written = std::fs::read(checkpoint.path().join("report.json")).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(written, serde_json::to_value(&report).unwrap());
+        assert_eq!(
+            (&written["dry_run"], &written["skipped_in_all"]),
+            (&true.into(), &1.into())
+        );
+    }
 }

@@ -6,10 +6,12 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, SKIPPED};
 
-/// Lines of one kind that are shown; the file has all.
+/// Lines of one kind that are shown; the file has more.
 const SHOWN_MAX: usize = 20;
+/// Of what is left out, in the report; the checkpoint has all.
+const SKIPPED_MAX: usize = 10_000;
 
 /// What an import has done, or, of a dry run, would do.
 #[derive(Debug, Default, Serialize)]
@@ -22,8 +24,10 @@ pub struct Report {
     pub certificates: Certificates,
     /// Of everything else.
     pub objects: Vec<Object>,
-    /// What cannot be brought over, and why.
+    /// What cannot be brought over, and why: the first 10,000 of it.
     pub skipped: Vec<Skipped>,
+    /// How much that is in all.
+    pub skipped_in_all: u64,
 }
 
 /// Counts of certificates.
@@ -81,7 +85,6 @@ impl Report {
         Self {
             source: checkpoint.source().to_owned(),
             dry_run,
-            skipped: checkpoint.skipped().to_vec(),
             ..Self::default()
         }
     }
@@ -108,11 +111,15 @@ impl Report {
         });
     }
 
-    /// All of it, as `report.json` in a folder.
+    /// Adds what the checkpoint has, and writes `report.json` beside it.
     ///
     /// # Errors
-    /// A file that cannot be written.
-    pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
+    /// A file that cannot be read or written.
+    pub(crate) fn write(&mut self, checkpoint: &Checkpoint, folder: &Path) -> anyhow::Result<()> {
+        let (count, first) = checkpoint.skipped(SKIPPED_MAX)?;
+        self.skipped_in_all = self.skipped.len() as u64 + count;
+        self.skipped.extend(first);
+        self.skipped.truncate(SKIPPED_MAX);
         let file = folder.join("report.json");
         let text = serde_json::to_vec_pretty(self)?;
         std::fs::write(&file, text).with_context(|| file.display().to_string())
@@ -167,11 +174,51 @@ impl fmt::Display for Report {
             }
         }
         if !self.skipped.is_empty() {
-            writeln!(f, "left out: {}", self.skipped.len())?;
+            let kept = self.skipped.len() as u64;
+            let more = if kept < self.skipped_in_all {
+                format!("; report.json has the first {kept}, {SKIPPED} all")
+            } else {
+                String::new()
+            };
+            writeln!(f, "left out: {}{more}", self.skipped_in_all.max(kept))?;
             for skipped in self.skipped.iter().take(SHOWN_MAX) {
                 writeln!(f, "  {}: {}", skipped.place, skipped.reason)?;
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Batch;
+
+    #[test]
+    fn more_is_counted_than_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut checkpoint = Checkpoint::open(folder.path(), "a test", "here").unwrap();
+        for part in 0..3 {
+            let mut batch = Batch {
+                cursor: part.to_string(),
+                ..Batch::default()
+            };
+            for number in 0..4_000 {
+                batch.skip(format!("file {part}.{number}"), "no certificate");
+            }
+            checkpoint.add(batch).unwrap();
+        }
+        let mut report = Report::new(&checkpoint, true);
+        report.skip("store type", "cannot be read");
+        report.write(&checkpoint, folder.path()).unwrap();
+        let text = report.to_string();
+        let said = "left out: 12001; report.json has the first 10000, skipped.jsonl all";
+        assert!(text.contains(said), "{text}");
+        let written = std::fs::read(folder.path().join("report.json")).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(written["skipped_in_all"], 12_001);
+        assert_eq!(written["skipped"].as_array().unwrap().len(), 10_000);
+        let all = std::fs::read_to_string(folder.path().join(SKIPPED)).unwrap();
+        assert_eq!(all.lines().count(), 12_000);
     }
 }

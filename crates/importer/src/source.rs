@@ -80,8 +80,8 @@ impl Source {
             Self::Folder(source) => source.name(),
             Self::Keyfactor(source) => source.name(),
             Self::OpenBao(source) => source.name(),
-            Self::Lemur(_) => "lemur".into(),
-            Self::StepCa(_) => "step-ca".into(),
+            Self::Lemur(source) => source.name(),
+            Self::StepCa(source) => source.name(),
         }
     }
 

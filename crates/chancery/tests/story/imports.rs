@@ -99,6 +99,8 @@ on_both_databases! {
         assert!(printed.contains("dry run") && printed.contains("0 known"), "{printed}");
         assert!(printed.contains("role Web") && printed.contains("would be created"), "{printed}");
         assert_eq!(count().await, before, "a dry run writes nothing");
+        let report = std::fs::read(place("second").join("report.json")).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&report).unwrap()["dry_run"], true);
 
         let printed = run_beside(bring(false)).await;
         assert!(printed.contains("0 known, 0 refused, 1 with other metadata or owner"), "{printed}");
