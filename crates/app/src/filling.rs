@@ -35,7 +35,7 @@ pub struct Certificate {
 pub async fn record(cx: &Cx, all: Vec<Certificate>) -> Result<Vec<i64>, Error> {
     let cx = cx.clone();
     let db = cx.db().clone();
-    db.write("filling.record", move |tx| {
+    db.write_much("filling.record", move |tx| {
         Box::pin(async move { record_in(tx, &cx, &all).await })
     })
     .await

@@ -65,13 +65,13 @@ pub async fn record(cx: &Cx, given: Certificate) -> Result<i64, Error> {
 /// # Errors
 /// Those of reading it, and of the database.
 pub async fn found(cx: &Cx, der: &[u8]) -> Result<i64, Error> {
-    let certificate = pki::Certificate::from_der(der).map_err(Error::internal)?;
+    let seen = certificates::Seen::new(der.to_vec());
     let cx = cx.clone();
     let db = cx.db().clone();
     db.write("testing.found", move |tx| {
         Box::pin(async move {
-            let ids = certificates::record_seen(tx, &cx, &[certificate]).await?;
-            Ok::<_, Error>(ids[0])
+            let ids = certificates::record_seen(tx, &cx, &[&seen]).await?;
+            ids[0].ok_or_else(|| Error::internal("it cannot be read"))
         })
     })
     .await
@@ -111,11 +111,10 @@ pub async fn inventory(
 ) -> Result<(), Error> {
     let mut items = Vec::with_capacity(entries.len());
     for (alias, chain) in entries {
-        let chain = chain.iter().map(|der| pki::Certificate::from_der(der));
         items.push(certificate_stores::InventoryUpdate {
             alias,
             status: 0,
-            certificates: chain.collect::<Result<_, _>>().map_err(Error::internal)?,
+            certificates: chain.into_iter().map(certificates::Seen::new).collect(),
             private_key: false,
             parameters: serde_json::Map::new(),
         });

@@ -25,14 +25,16 @@ pub(crate) struct Jobs {
     pub(crate) cost: Value,
 }
 
-struct Agent {
+/// An agent that is let in.
+pub(crate) struct Agent {
     /// Certificate DER and key PKCS#8 DER.
-    identity: (Vec<u8>, Vec<u8>),
-    id: String,
-    name: String,
+    pub(crate) identity: (Vec<u8>, Vec<u8>),
+    pub(crate) id: String,
+    pub(crate) name: String,
 }
 
-fn register(name: &str, request: Option<&CertificateRequest>, id: &str) -> Value {
+/// What an agent says first.
+pub(crate) fn register(name: &str, request: Option<&CertificateRequest>, id: &str) -> Value {
     json!({
         "AgentPlatform": 1, "AgentVersion": 1, "TenantId": "00000000-0000-0000-0000-000000000000", "ClientMachine": name,
         "CSR": request.map(|request| STANDARD.encode(request.der())), "AgentId": id,
@@ -94,7 +96,8 @@ pub(crate) async fn run(server: &Server, count: usize) -> anyhow::Result<Jobs> {
     })
 }
 
-async fn enroll(admin: &Api, number: usize) -> anyhow::Result<Agent> {
+/// Lets an agent in.
+pub(crate) async fn enroll(admin: &Api, number: usize) -> anyhow::Result<Agent> {
     let name = format!("bench-agent-{number:04}");
     let key = PrivateKey::generate(KeySpec::EcP256)?;
     let request =

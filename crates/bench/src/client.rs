@@ -1,15 +1,22 @@
 //! An HTTPS client that trusts the benchmarked server only, and what its latencies come to.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use base64::Engine;
+use http_body_util::StreamBody;
+use hyper::body::{Bytes, Frame};
 use reqwest::Client;
 use reqwest::header::HeaderMap;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
+
+/// Octets of a file that are sent together.
+const PART: usize = 64 * 1024;
 
 /// An account's client, or an agent's.
 #[derive(Clone)]
@@ -95,6 +102,37 @@ impl Api {
     pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let request = self.http.put(format!("{}/KeyfactorAPI{path}", self.url));
         self.send(request.json(body)).await
+    }
+
+    /// A POST below `/KeyfactorAPI` of a file of any length, however long it takes.
+    pub(crate) async fn post_file(
+        &self,
+        path: &str,
+        media: &str,
+        file: &Path,
+    ) -> anyhow::Result<Value> {
+        let (parts, mut read) = tokio::sync::mpsc::channel(4);
+        let mut file = tokio::fs::File::open(file).await?;
+        let reading = async move {
+            loop {
+                let mut part = Vec::with_capacity(PART);
+                if file.read_buf(&mut part).await? == 0 {
+                    return Ok::<_, anyhow::Error>(());
+                }
+                let frame = Ok::<_, std::io::Error>(Frame::data(Bytes::from(part)));
+                if parts.send(frame).await.is_err() {
+                    return Ok(());
+                }
+            }
+        };
+        let body = StreamBody::new(futures::stream::poll_fn(move |cx| read.poll_recv(cx)));
+        let request = self
+            .http
+            .post(format!("{}/KeyfactorAPI{path}", self.url))
+            .timeout(Duration::from_secs(86_400))
+            .header("content-type", media)
+            .body(reqwest::Body::wrap(body));
+        Ok(tokio::try_join!(reading, self.send(request))?.1)
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {

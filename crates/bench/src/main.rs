@@ -25,7 +25,7 @@ use crate::server::{Server, Setup};
 /// The workloads of `cargo xtask bench`.
 #[derive(Parser)]
 struct Arguments {
-    /// All workloads, or only enrollments, or only those of the inventory.
+    /// All workloads, or only enrollments, only those of the inventory, or what comes in by the thousands.
     #[arg(value_enum, default_value_t)]
     workload: Workload,
     /// Of one workload alone, one database: the inventory needs the room of all its certificates in each.
@@ -63,6 +63,8 @@ enum Workload {
     All,
     Enrollment,
     Inventory,
+    /// A stream of certificates into an empty database, and the inventory of a large store.
+    Bulk,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -112,8 +114,14 @@ async fn main() -> anyhow::Result<()> {
 
 /// One workload, on one database.
 async fn alone(arguments: &Arguments, database: &str, setup: &Setup) -> anyhow::Result<()> {
-    if arguments.workload == Workload::Inventory {
-        return inventory::run(setup, database, arguments.certificates).await;
+    match arguments.workload {
+        Workload::Inventory => {
+            return inventory::run(setup, database, arguments.certificates).await;
+        }
+        Workload::Bulk => {
+            return inventory::bulk::run(setup, database, arguments.certificates).await;
+        }
+        Workload::All | Workload::Enrollment => {}
     }
     let server = Server::start(setup).await?;
     enroll(arguments, database, &server).await?;

@@ -1,4 +1,7 @@
 //! The one SQLite writer: gathers the closures that wait, runs each in a savepoint, commits them with one sync.
+//!
+//! The first needs no savepoint: what fails when nothing else is in the transaction is undone with it. That is where closures go that
+//! write much, since a savepoint keeps a copy of every page that it touches, and each statement inside walks through all of them.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -7,8 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
 use sea_orm::{
-    ConnectionTrait, Database, DatabaseConnection, DbBackend, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,6 +30,8 @@ type Run = Box<
 
 struct Work {
     name: &'static str,
+    /// It writes so much that it has to be the first.
+    is_large: bool,
     run: Run,
     done: oneshot::Sender<Outcome>,
 }
@@ -82,7 +87,12 @@ impl Writer {
         &self.path
     }
 
-    pub(crate) async fn write<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
+    pub(crate) async fn write<T, E, F>(
+        &self,
+        name: &'static str,
+        is_large: bool,
+        work: F,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
@@ -103,8 +113,14 @@ impl Writer {
         });
         let (done, outcome) = oneshot::channel();
         let stopped = || Error::WriterStopped(format!("while {name:?} waited"));
+        let work = Work {
+            name,
+            is_large,
+            run,
+            done,
+        };
         self.queue
-            .send(Message::Work(Work { name, run, done }))
+            .send(Message::Work(work))
             .await
             .map_err(|_| stopped())?;
         outcome.await.map_err(|_| stopped())??;
@@ -171,7 +187,7 @@ async fn thread(
         }
         while !batch.is_empty() && batch.len() < BATCH_MAX {
             match inbox.try_recv() {
-                Ok(Message::Work(work)) => batch.push(work),
+                Ok(Message::Work(work)) if !work.is_large => batch.push(work),
                 Ok(other) => {
                     next = Some(other);
                     break;
@@ -200,12 +216,8 @@ async fn thread(
 
 /// Runs a batch and answers everyone. False when the connection must not be used again.
 async fn commit(connection: &DatabaseConnection, batch: Vec<Work>) -> bool {
-    let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..Default::default()
-    };
-    let outer = match connection.begin_with_options(options).await {
-        Ok(outer) => outer,
+    let mut outer = match begin(connection).await {
+        Ok(outer) => Some(outer),
         Err(error) => {
             let text = error.to_string();
             for work in batch {
@@ -217,19 +229,14 @@ async fn commit(connection: &DatabaseConnection, batch: Vec<Work>) -> bool {
     let mut kept = Vec::new();
     let mut refused = Vec::new();
     let mut broken = None;
-    // What is alone in its transaction needs no savepoint.
-    let alone = batch.len() == 1;
     let mut waiting = batch.into_iter();
     for work in waiting.by_ref() {
         if work.done.is_closed() {
             // The caller has gone before anything was done for it.
             continue;
         }
-        let verdict = match alone {
-            true => Ok(run(&outer, work.name, work.run).await),
-            false => savepoint(&outer, work.name, work.run).await,
-        };
-        match verdict {
+        let is_first = kept.is_empty();
+        match run(connection, &mut outer, is_first, work.name, work.run).await {
             Ok(Verdict::Keep) => kept.push((work.name, work.done)),
             Ok(Verdict::RolledBack) => refused.push(work.done),
             Ok(Verdict::Panicked) => drop(work.done.send(Err(Error::Panicked(work.name)))),
@@ -248,21 +255,19 @@ async fn commit(connection: &DatabaseConnection, batch: Vec<Work>) -> bool {
         for done in rest {
             drop(done.send(Err(Error::WriterStopped(reason.clone()))));
         }
-        drop(outer.rollback().await);
-        return false;
-    }
-    if kept.is_empty() {
-        let rolled_back = outer.rollback().await;
-        for done in refused {
-            drop(done.send(Ok(())));
+        if let Some(outer) = outer {
+            drop(outer.rollback().await);
         }
-        return rolled_back.is_ok();
+        return false;
     }
     #[cfg(feature = "killpoints")]
     for (name, _) in &kept {
         crate::killpoints::reached(name, crate::killpoints::Moment::BeforeCommit);
     }
-    let committed = outer.commit().await.map_err(|error| error.to_string());
+    let committed = match outer {
+        Some(outer) => outer.commit().await.map_err(|error| error.to_string()),
+        None => Err("there is no transaction".to_owned()),
+    };
     #[cfg(feature = "killpoints")]
     for (name, _) in &kept {
         crate::killpoints::reached(name, crate::killpoints::Moment::AfterCommit);
@@ -282,29 +287,49 @@ enum Verdict {
     Panicked,
 }
 
-async fn savepoint(outer: &Tx, name: &'static str, work: Run) -> Result<Verdict, Error> {
-    let inner = outer.begin().await?;
-    let verdict = run(&inner, name, work).await;
-    match verdict {
-        Verdict::Keep => inner.commit().await?,
-        Verdict::RolledBack | Verdict::Panicked => inner.rollback().await?,
-    }
-    Ok(verdict)
+async fn begin(connection: &DatabaseConnection) -> Result<Tx, DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
+    connection.begin_with_options(options).await
 }
 
-/// Runs a closure, and says what has to become of its changes.
-async fn run(tx: &Tx, name: &'static str, work: Run) -> Verdict {
-    let ran: Result<bool, Box<dyn Any + Send>> = AssertUnwindSafe(async { work(tx).await })
+/// Runs a closure in the transaction, of which nothing is left when it is not to be kept: the first is undone with the transaction,
+/// in whose place another is begun.
+async fn run(
+    connection: &DatabaseConnection,
+    outer: &mut Option<Tx>,
+    is_first: bool,
+    name: &'static str,
+    run: Run,
+) -> Result<Verdict, Error> {
+    let stopped = || Error::WriterStopped("there is no transaction".into());
+    let inner = match is_first {
+        true => outer.take().ok_or_else(stopped)?,
+        false => outer.as_ref().ok_or_else(stopped)?.begin().await?,
+    };
+    let ran: Result<bool, Box<dyn Any + Send>> = AssertUnwindSafe(async { run(&inner).await })
         .catch_unwind()
         .await;
-    match ran {
+    let verdict = match ran {
         Ok(true) => Verdict::Keep,
         Ok(false) => Verdict::RolledBack,
         Err(_) => {
-            tracing::error!(name, "a write panicked and is rolled back");
+            tracing::error!(name, "a write panicked and was rolled back");
             Verdict::Panicked
         }
+    };
+    match (&verdict, is_first) {
+        (Verdict::Keep, true) => *outer = Some(inner),
+        (Verdict::Keep, false) => inner.commit().await?,
+        (_, true) => {
+            inner.rollback().await?;
+            *outer = Some(begin(connection).await?);
+        }
+        (_, false) => inner.rollback().await?,
     }
+    Ok(verdict)
 }
 
 async fn durability(connection: &DatabaseConnection) -> Result<Durability, Error> {

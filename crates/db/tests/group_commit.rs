@@ -150,6 +150,78 @@ async fn one_batch_holds_a_success_an_error_and_a_panic() {
 }
 
 #[tokio::test]
+async fn the_first_that_fails_takes_nothing_with_it() {
+    let db = testing::sqlite().await;
+    for panics in [false, true] {
+        let (begun, go, busy) = gate(&db);
+        let busy = tokio::spawn(busy);
+        begun.await.unwrap();
+        let mut first = Box::pin(db.write::<(), _, _>("test.first", move |tx| {
+            Box::pin(async move {
+                insert(tx, "first").await?;
+                assert!(!panics, "as a test does");
+                Err(Error::Address("made up".into()))
+            })
+        }));
+        let name = format!("second {panics}");
+        let mut second = Box::pin(db.write("test.second", move |tx| {
+            Box::pin(async move { insert(tx, &name).await })
+        }));
+        let mut third = Box::pin(db.write("test.third", move |tx| {
+            Box::pin(async move {
+                insert(tx, "third").await?;
+                Err::<(), _>(Error::Address("made up".into()))
+            })
+        }));
+        assert!(futures::poll!(&mut first).is_pending());
+        assert!(futures::poll!(&mut second).is_pending());
+        assert!(futures::poll!(&mut third).is_pending());
+        go.send(()).unwrap();
+        busy.await.unwrap().unwrap();
+        match first.await.unwrap_err() {
+            Error::Panicked(_) => assert!(panics),
+            other => assert!(matches!(other, Error::Address(_)) && !panics),
+        }
+        second.await.unwrap();
+        third.await.unwrap_err();
+        assert_eq!(count(&db).await, 1 + u64::from(panics));
+    }
+}
+
+#[tokio::test]
+async fn a_large_write_begins_a_commit() {
+    let db = testing::sqlite().await;
+    let (begun, go, busy) = gate(&db);
+    let busy = tokio::spawn(busy);
+    begun.await.unwrap();
+    let mut early = Box::pin(db.write("test.early", |tx| Box::pin(insert(tx, "early"))));
+    assert!(futures::poll!(&mut early).is_pending());
+    let (began, large_began) = oneshot::channel();
+    let (large_go, gone) = oneshot::channel();
+    let mut large = Box::pin(db.write_much("test.large", move |tx| {
+        Box::pin(async move {
+            began.send(()).expect("the test waits");
+            gone.await.expect("the test lets go");
+            insert(tx, "large").await
+        })
+    }));
+    assert!(futures::poll!(&mut large).is_pending());
+    let mut late = Box::pin(db.write("test.late", |tx| Box::pin(insert(tx, "late"))));
+    assert!(futures::poll!(&mut late).is_pending());
+    go.send(()).unwrap();
+    busy.await.unwrap().unwrap();
+    // What came before is committed when it begins; what comes behind is committed with it.
+    large_began.await.unwrap();
+    early.await.unwrap();
+    assert_eq!(count(&db).await, 1);
+    assert!(futures::poll!(&mut late).is_pending());
+    large_go.send(()).unwrap();
+    large.await.unwrap();
+    late.await.unwrap();
+    assert_eq!(count(&db).await, 3);
+}
+
+#[tokio::test]
 async fn accepted_writes_are_finished_before_closing() {
     let folder = testing::empty_folder();
     let address = folder.path().join("test.db").display().to_string();

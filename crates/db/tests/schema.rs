@@ -98,7 +98,7 @@ db::test_on_both! {
             past_certificate_contents past_certificate_metadata past_certificate_names past_certificate_stores past_certificates
             past_store_entries past_store_entry_certificates past_store_types permission_set_permissions
             permission_sets queue_jobs revocation_lists revocations role_claims role_permissions roles
-            sessions settings sign_in_attempts store_containers store_entries store_entry_certificates store_types templates token_keys
+            sessions settings sign_in_attempts store_containers store_entries store_entry_certificates store_inventories store_types templates token_keys
         );
         let mut kept = kept(db).await;
         if db.dialect() == Dialect::Sqlite {

@@ -9,6 +9,7 @@ mod identity;
 mod inventory;
 mod management;
 mod register;
+mod report;
 mod session;
 
 use std::sync::Arc;
@@ -122,7 +123,9 @@ async fn dispatch(endpoint: Endpoint, call: &Call, body: &Bytes) -> Result<Respo
         Endpoint::Register => answer(register::register(call, parse(body)?).await),
         Endpoint::Heartbeat => answer(session::heartbeat(call, parse(body)?).await),
         Endpoint::InventoryConfigure => answer(inventory::configure(call, parse(body)?).await),
-        Endpoint::InventoryUpdate => answer(inventory::update(call, parse(body)?).await),
+        Endpoint::InventoryUpdate => {
+            answer(inventory::update(call, report::Report::read(body)?).await)
+        }
         Endpoint::InventoryComplete | Endpoint::ManagementComplete => {
             answer(session::complete(call, parse(body)?).await)
         }

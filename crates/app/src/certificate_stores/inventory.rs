@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use db::tables::{certificate_stores, certificates, store_entries, store_entry_certificates};
+use aws_lc_rs::digest;
+use db::tables::{
+    certificate_stores, certificates, store_entries, store_entry_certificates, store_inventories,
+};
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
-    QueryOrder,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QueryOrder,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::certificates::{Seen, record_seen};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::past;
@@ -25,7 +30,7 @@ pub(crate) struct InventoryUpdate {
     /// 0 full, 1 add, 2 modify, 3 remove, 4 unchanged.
     pub(crate) status: i32,
     /// Leaf first.
-    pub(crate) certificates: Vec<pki::Certificate>,
+    pub(crate) certificates: Vec<Seen>,
     /// Whether the store holds the leaf's private key.
     pub(crate) private_key: bool,
     /// Values of entry parameters.
@@ -41,11 +46,91 @@ struct Wanted {
 }
 
 /// Makes the stored inventory what the agent reports: aliases that are not mentioned are gone. Entries that are the same
-/// already are not written; an alias that is reported twice counts once, with its first report.
+/// already are not written; an alias that is reported twice counts once, with its first report. An entry with a certificate that
+/// cannot be read counts as unchanged: what was known of it is still the best that is known.
+///
+/// The same report twice changes nothing the second time. So one that is the last one again is not compared with anything, as long as
+/// the store has the places that it had then: besides inventories, places only go, with their certificates.
 ///
 /// # Errors
 /// Those of the database.
 pub(crate) async fn record_inventory(
+    tx: &db::Tx,
+    cx: &Cx,
+    store: &certificate_stores::Model,
+    items: Vec<InventoryUpdate>,
+) -> Result<(), Error> {
+    let last = store_inventories::Entity::find_by_id(store.id);
+    let last = last.one(tx).await?;
+    let report = store_inventories::Model {
+        store_id: store.id,
+        digest: digest_of(&items),
+        places: places(tx, store.id).await?,
+    };
+    if last.as_ref() != Some(&report) {
+        compare(tx, cx, store, items).await?;
+        let report = store_inventories::Model {
+            places: places(tx, store.id).await?,
+            ..report
+        };
+        let again = OnConflict::column(store_inventories::Column::StoreId)
+            .update_columns([
+                store_inventories::Column::Digest,
+                store_inventories::Column::Places,
+            ])
+            .to_owned();
+        store_inventories::Entity::insert(report.into_active_model())
+            .on_conflict(again)
+            .exec_without_returning(tx)
+            .await?;
+    }
+    let seen = certificate_stores::ActiveModel {
+        id: ActiveValue::Unchanged(store.id),
+        last_inventory_at: ActiveValue::Set(Some(cx.now())),
+        ..Default::default()
+    };
+    certificate_stores::Entity::update_many()
+        .set(seen)
+        .filter(certificate_stores::Column::Id.eq(store.id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+async fn places(tx: &db::Tx, store_id: Uuid) -> Result<i64, Error> {
+    let rows = store_entry_certificates::Entity::find()
+        .filter(store_entry_certificates::Column::StoreId.eq(store_id));
+    Ok(rows.count(tx).await?.cast_signed())
+}
+
+/// The SHA-256 of a report: everything that it says, each part behind its length.
+fn digest_of(items: &[InventoryUpdate]) -> Vec<u8> {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    let mut part = |octets: &[u8]| {
+        digest.update(&(octets.len() as u64).to_be_bytes());
+        digest.update(octets);
+    };
+    for item in items {
+        part(item.alias.as_bytes());
+        part(&[u8::from(item.private_key)]);
+        part(&item.status.to_be_bytes());
+        if !item.parameters.is_empty() {
+            part(
+                Value::Object(item.parameters.clone())
+                    .to_string()
+                    .as_bytes(),
+            );
+        }
+        part(&(item.certificates.len() as u64).to_be_bytes());
+        for certificate in &item.certificates {
+            part(certificate.sha256());
+        }
+    }
+    digest.finish().as_ref().to_vec()
+}
+
+/// Writes where the report is another than what is stored.
+async fn compare(
     tx: &db::Tx,
     cx: &Cx,
     store: &certificate_stores::Model,
@@ -86,16 +171,6 @@ pub(crate) async fn record_inventory(
             .exec(tx)
             .await?;
     }
-    let seen = certificate_stores::ActiveModel {
-        id: ActiveValue::Unchanged(store.id),
-        last_inventory_at: ActiveValue::Set(Some(cx.now())),
-        ..Default::default()
-    };
-    certificate_stores::Entity::update_many()
-        .set(seen)
-        .filter(certificate_stores::Column::Id.eq(store.id))
-        .exec(tx)
-        .await?;
     Ok(())
 }
 
@@ -118,21 +193,28 @@ async fn wanted(
         .map(|item| (db::fold(&item.alias), item))
         .filter(|(fold, _)| seen.insert(fold.clone()))
         .collect();
-    let all: Vec<pki::Certificate> = items
-        .iter()
-        .filter(|(_, item)| item.status != 3)
-        .flat_map(|(_, item)| item.certificates.iter().cloned())
-        .collect();
-    let mut ids = crate::certificates::record_seen(tx, cx, &all)
-        .await?
-        .into_iter();
+    let mut all: Vec<&Seen> = Vec::new();
+    for (_, item) in items.iter().filter(|(_, item)| item.status != 3) {
+        all.extend(&item.certificates);
+    }
+    let mut ids = record_seen(tx, cx, &all).await?.into_iter();
     let mut reports = Vec::with_capacity(items.len());
     for (fold, item) in items {
         if item.status == 3 {
             reports.push((fold, Report::Removed));
             continue;
         }
-        let certificate_ids: Vec<i64> = ids.by_ref().take(item.certificates.len()).collect();
+        let of_item = ids.by_ref().take(item.certificates.len());
+        let of_item: Vec<Option<i64>> = of_item.collect();
+        let Some(certificate_ids) = of_item.into_iter().collect::<Option<Vec<i64>>>() else {
+            let alias = item.alias;
+            tracing::warn!(
+                alias,
+                "an inventory item has a certificate that cannot be read"
+            );
+            reports.push((fold, Report::Unchanged));
+            continue;
+        };
         // An entry that is said to be unchanged but is not known here is new all the same, if it says what it is.
         let report =
             if item.status == 4 && (stored.contains_key(&fold) || certificate_ids.is_empty()) {

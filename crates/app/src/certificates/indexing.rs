@@ -189,7 +189,7 @@ async fn add(app: &Arc<App>, ids: Vec<i64>) -> Result<(), Error> {
     });
     let (count, pieces) = pieces.await.map_err(Error::internal)?;
     let newest_id = ids.last().copied().unwrap_or_default();
-    let work = app.db().write("certificates.index", move |tx| {
+    let work = app.db().write_much("certificates.index", move |tx| {
         Box::pin(async move {
             for some in ids.chunks(ROWS_MAX) {
                 let taken = certificates_unindexed::Entity::delete_many()
@@ -313,24 +313,26 @@ async fn put_together(app: &Arc<App>, sizes: Sizes) -> Result<(), Error> {
         let some = tokio::task::spawn_blocking(move || merged(&rows));
         pieces.extend(some.await.map_err(Error::internal)??);
     }
-    let work = app.db().write("certificates.index_together", move |tx| {
-        Box::pin(async move {
-            let gone = certificate_lots::Entity::delete_many()
-                .filter(certificate_lots::Column::Id.is_in(lots.iter().copied()))
-                .exec(tx)
-                .await?;
-            taken_by_another(gone.rows_affected, lots.len())?;
-            let buckets: Vec<i32> = pieces.iter().map(|(bucket, _)| *bucket).collect();
-            for some in buckets.chunks(ROWS_MAX) {
-                certificate_grams::Entity::delete_many()
-                    .filter(certificate_grams::Column::Bucket.is_in(some.iter().copied()))
-                    .filter(certificate_grams::Column::LotId.is_in(lots.iter().copied()))
+    let work = app
+        .db()
+        .write_much("certificates.index_together", move |tx| {
+            Box::pin(async move {
+                let gone = certificate_lots::Entity::delete_many()
+                    .filter(certificate_lots::Column::Id.is_in(lots.iter().copied()))
                     .exec(tx)
                     .await?;
-            }
-            insert(tx, certificates, newest_id, pieces).await
-        })
-    });
+                taken_by_another(gone.rows_affected, lots.len())?;
+                let buckets: Vec<i32> = pieces.iter().map(|(bucket, _)| *bucket).collect();
+                for some in buckets.chunks(ROWS_MAX) {
+                    certificate_grams::Entity::delete_many()
+                        .filter(certificate_grams::Column::Bucket.is_in(some.iter().copied()))
+                        .filter(certificate_grams::Column::LotId.is_in(lots.iter().copied()))
+                        .exec(tx)
+                        .await?;
+                }
+                insert(tx, certificates, newest_id, pieces).await
+            })
+        });
     work.await
 }
 

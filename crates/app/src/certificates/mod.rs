@@ -27,6 +27,7 @@ mod recover;
 mod revocation_evidence;
 mod revoke;
 mod security_views;
+mod seen;
 mod stored;
 mod substrings;
 #[cfg(test)]
@@ -153,8 +154,9 @@ pub(crate) use indexing::run as index_names;
 #[cfg(feature = "testing")]
 pub(crate) use indexing::{Sizes as IndexSizes, fill as fill_index};
 pub(crate) use metadata::compared_as as metadata_compared_as;
-pub(crate) use record::{New, Origin, STATE_REVOKED, record, record_new, record_seen};
+pub(crate) use record::{New, Origin, STATE_REVOKED, record, record_new};
 pub(crate) use revocation_evidence::RevocationLists;
+pub(crate) use seen::{Seen, record_seen};
 pub(crate) use stored::{add_history, chain, load, private_key};
 
 /// What queries over certificates may name, as the caller asks.

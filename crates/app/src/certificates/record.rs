@@ -1,7 +1,5 @@
 //! Into the inventory: the one way in which certificates come in, whoever brings them.
 
-use std::collections::HashMap;
-
 use db::tables::{
     certificate_contents, certificate_keys, certificate_names, certificates, revocations,
 };
@@ -9,7 +7,6 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::{counts, metadata, stored};
-use crate::application_settings::OwnerPolicy;
 use crate::authorities;
 use crate::cx::Cx;
 use crate::error::Error;
@@ -21,9 +18,6 @@ pub(crate) const STATE_UNKNOWN: i32 = 0;
 pub(crate) const STATE_ACTIVE: i32 = 1;
 /// `CertState`: revoked.
 pub(crate) const STATE_REVOKED: i32 = 2;
-
-/// Rows in one statement at most: databases limit how many values a statement may have.
-const ROWS_MAX: usize = 500;
 
 /// Where a certificate comes from, as far as it is known. What is `None` or empty leaves a known certificate as it is.
 #[derive(Debug, Default)]
@@ -98,63 +92,6 @@ async fn write(
         stored::add_history(tx, cx, id, action, comment).await?;
     }
     Ok((id, inserted.map(|_| standing.kind())))
-}
-
-/// Records certificates that an inventory has seen. Answers their ids in the order given; the same certificate twice has the
-/// same id twice. Known ones are not written at all; new ones get the default owner.
-///
-/// # Errors
-/// Those of the database.
-pub(crate) async fn record_seen(
-    tx: &db::Tx,
-    cx: &Cx,
-    certificates: &[pki::Certificate],
-) -> Result<Vec<i64>, Error> {
-    let digests: Vec<Vec<u8>> = certificates
-        .iter()
-        .map(|certificate| certificate.sha256().to_vec())
-        .collect();
-    let mut ids: HashMap<Vec<u8>, i64> = HashMap::with_capacity(digests.len());
-    for some in certificates.chunks(ROWS_MAX) {
-        // Others may have been made to have the same thumbprints; they have other digests.
-        let thumbprints = some.iter().map(pki::Certificate::thumbprint);
-        let known: Vec<(i64, Vec<u8>)> = certificates::Entity::find()
-            .select_only()
-            .columns([certificates::Column::Id, certificates::Column::Sha256])
-            .filter(certificates::Column::Thumbprint.is_in(thumbprints))
-            .into_tuple()
-            .all(tx)
-            .await?;
-        ids.extend(known.into_iter().map(|(id, digest)| (digest, id)));
-    }
-    let mut unknown: Vec<(&Vec<u8>, &pki::Certificate)> = digests
-        .iter()
-        .zip(certificates)
-        .filter(|(digest, _)| !ids.contains_key(*digest))
-        .collect();
-    unknown.sort_by_key(|(digest, _)| *digest);
-    unknown.dedup_by_key(|(digest, _)| *digest);
-    if !unknown.is_empty() {
-        let owner_role_id = OwnerPolicy::load(tx).await?.default_owner(tx).await?;
-        let origin = || Origin {
-            owner_role_id,
-            history: Some(("Imported", "Found in a certificate store.".into())),
-            ..Origin::default()
-        };
-        let all: Vec<_> = unknown.iter().map(|(_, one)| (*one, origin())).collect();
-        let new = record_together(tx, cx, &all).await?;
-        let new: Vec<_> = unknown
-            .into_iter()
-            .map(|(digest, _)| digest.clone())
-            .zip(new)
-            .collect();
-        ids.extend(new);
-    }
-    digests
-        .iter()
-        .map(|digest| ids.get(digest).copied())
-        .collect::<Option<Vec<i64>>>()
-        .ok_or_else(|| Error::internal("a certificate was recorded without an id"))
 }
 
 /// Records several certificates as [`record`] does each. Answers their ids in the order given.

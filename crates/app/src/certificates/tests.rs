@@ -50,14 +50,21 @@ async fn a_known_certificate_keeps_its_id_and_gains_what_is_new() {
             .unwrap()
     };
     let before = total().await;
-    let (seen, certificates) = (cx.clone(), vec![leaf.clone(), root.clone(), leaf.clone()]);
-    let ids = app
+    let all = [&leaf, &root, &leaf].map(|one| Seen::new(one.der().to_vec()));
+    let (seen, unreadable) = (cx.clone(), Seen::new(vec![0x30, 0]));
+    let found = app
         .db()
         .write("test.seen", move |tx| {
-            Box::pin(async move { record_seen(tx, &seen, &certificates).await })
+            Box::pin(async move {
+                let mut all: Vec<&Seen> = all.iter().collect();
+                all.push(&unreadable);
+                record_seen(tx, &seen, &all).await
+            })
         })
         .await
         .unwrap();
+    assert_eq!(found[3], None);
+    let ids: Vec<i64> = found.into_iter().flatten().collect();
     assert_eq!(ids[0], ids[2]);
     assert_ne!(ids[0], ids[1]);
     assert_eq!(total().await, before + 2);

@@ -38,11 +38,23 @@ pub(crate) fn parse(body: &[u8]) -> Result<Value, String> {
     let escaped = escape_control_characters(text);
     let mut values = serde_json::Deserializer::from_str(&escaped).into_iter::<Value>();
     match values.next() {
-        Some(Ok(value)) if holds_nul(&value) => Err("a text holds the character U+0000".into()),
+        Some(Ok(value)) if may_hold_nul(text) && holds_nul(&value) => {
+            Err("a text holds the character U+0000".into())
+        }
         Some(Ok(value)) => Ok(value),
         Some(Err(error)) => Err(error.to_string()),
         None => Ok(Value::Null),
     }
+}
+
+/// Whether a text reads here as it does in any reader of JSON that takes it: no U+0000, and not too deep.
+pub(crate) fn is_plain(text: &str) -> bool {
+    !may_hold_nul(text) && check_depth(text).is_ok()
+}
+
+fn may_hold_nul(text: &str) -> bool {
+    let octets = text.as_bytes();
+    memchr::memchr(0, octets).is_some() || memchr::memmem::find(octets, b"\\u0000").is_some()
 }
 
 /// Whether a text or a name holds U+0000, which PostgreSQL cannot store. The depth has been checked.
@@ -58,19 +70,30 @@ fn holds_nul(value: &Value) -> bool {
 }
 
 fn check_depth(text: &str) -> Result<(), String> {
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'{' | b'[' if !in_text => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return Err(format!("nested deeper than {MAX_DEPTH} at byte {at}"));
+    let (octets, mut depth, mut at) = (text.as_bytes(), 0_usize, 0);
+    while let Some(octet) = octets.get(at) {
+        at += 1;
+        match octet {
+            // Texts may be long.
+            b'"' => {
+                while let Some(rest) = octets.get(at..) {
+                    match memchr::memchr2(b'"', b'\\', rest) {
+                        None => return Ok(()),
+                        Some(end) if rest[end] == b'"' => {
+                            at += end + 1;
+                            break;
+                        }
+                        Some(end) => at += end + 2,
+                    }
                 }
             }
-            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(format!("nested deeper than {MAX_DEPTH} at byte {}", at - 1));
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
@@ -79,7 +102,9 @@ fn check_depth(text: &str) -> Result<(), String> {
 
 /// Raw line breaks and tabs inside text become their escapes: the secrets-engine client puts PEM into its body as it is.
 fn escape_control_characters(text: &str) -> std::borrow::Cow<'_, str> {
-    if !text.bytes().any(|byte| byte < 0x20) {
+    // In parts, which the processor compares many octets at a time.
+    let has_some = |part: &[u8]| part.iter().fold(false, |has, byte| has | (*byte < 0x20));
+    if !text.as_bytes().chunks(4_096).any(has_some) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len() + 64);

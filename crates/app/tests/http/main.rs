@@ -42,6 +42,7 @@ mod security;
 mod sessions;
 mod stand_in;
 mod status;
+mod store_inventories;
 mod templates;
 mod web_rules;
 mod workflow_certificates;

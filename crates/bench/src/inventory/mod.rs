@@ -1,5 +1,6 @@
 //! The inventory at any size: pages of 50 by any filter and sort, later pages, totals, counts, start and size on disk.
 
+pub(crate) mod bulk;
 mod copy;
 mod fill;
 mod population;

@@ -13,6 +13,7 @@ mod m0011_certificate_grams;
 mod m0013_imports;
 mod m0014_past;
 mod m0015_certificate_digests;
+mod m0016_store_inventories;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -75,6 +76,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0015_certificate_digests",
         statements: m0015_certificate_digests::STATEMENTS,
+    },
+    Migration {
+        name: "0016_store_inventories",
+        statements: m0016_store_inventories::STATEMENTS,
     },
 ];
 

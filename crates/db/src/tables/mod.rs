@@ -54,6 +54,7 @@ pub mod sign_in_attempts;
 pub mod store_containers;
 pub mod store_entries;
 pub mod store_entry_certificates;
+pub mod store_inventories;
 pub mod store_types;
 pub mod templates;
 pub mod token_keys;

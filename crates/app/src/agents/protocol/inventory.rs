@@ -1,20 +1,16 @@
 //! `AnyInventory/Configure` and `/Update` (agent-protocol 7).
 
 use agent_protocol::{
-    InventoryConfigureResponse, InventoryItem, InventoryItemStatus, InventoryJob,
-    InventorySubmitRequest, InventorySubmitResponse, JobConfigureRequest, KnownInventoryItem,
-    OperationResult, Redacted, path,
+    InventoryConfigureResponse, InventoryJob, InventorySubmitResponse, JobConfigureRequest,
+    KnownInventoryItem, OperationResult, Redacted, path,
 };
-use base64::Engine;
 use db::tables::{agents, certificate_stores, orchestrator_jobs};
 use sea_orm::EntityTrait;
-use serde_json::{Map, Value};
 
 use super::management::properties;
+use super::report::Report;
 use super::{Call, session};
-use crate::certificate_stores::{
-    InventoryUpdate, last_inventory, record_inventory, secrets_of, store_with_type,
-};
+use crate::certificate_stores::{last_inventory, record_inventory, secrets_of, store_with_type};
 use crate::error::Error;
 use crate::orchestrator_jobs::{Handed, INVENTORY, hand_out, in_process};
 
@@ -136,20 +132,17 @@ pub(super) async fn hand_over(
 ///
 /// # Errors
 /// A refusal when the job is not one that the agent holds.
-pub(super) async fn update(
-    call: &Call,
-    request: InventorySubmitRequest,
-) -> Result<InventorySubmitResponse, Error> {
-    let agent = session::agent_of(call, &request.session_token).await?;
+pub(super) async fn update(call: &Call, report: Report) -> Result<InventorySubmitResponse, Error> {
+    let agent = session::agent_of(call, &report.session_token).await?;
     let gone = || Error::bad_request("There is no such inventory in process.");
-    let (job, store, _) = job_of(call, &agent, request.job_id, INVENTORY)
+    let (job, store, _) = job_of(call, &agent, report.job_id, INVENTORY)
         .await?
         .ok_or_else(gone)?;
-    let items: Vec<InventoryUpdate> = request.inventory.into_iter().filter_map(read).collect();
+    let items = report.items;
     let (cx, lease_ms) = (call.cx.clone(), call.cx.app().options.job_lease_ms);
     call.cx
         .db()
-        .write("agents.inventory", move |tx| {
+        .write_much("agents.inventory", move |tx| {
             Box::pin(async move {
                 let held = jobs::renew(tx, job.id, cx.now().saturating_add(lease_ms)).await?;
                 if !held || in_process(tx, job.id).await?.is_none() {
@@ -162,56 +155,4 @@ pub(super) async fn update(
     Ok(InventorySubmitResponse {
         result: OperationResult::success(),
     })
-}
-
-/// One item. One whose certificates cannot be read counts as unchanged: what was known of it is still the best that is
-/// known.
-fn read(item: InventoryItem) -> Option<InventoryUpdate> {
-    if item.alias.trim().is_empty() {
-        return None;
-    }
-    let certificates: Option<Vec<pki::Certificate>> = item
-        .certificates
-        .iter()
-        .map(|text| certificate(text))
-        .collect();
-    let readable = certificates.is_some();
-    if !readable {
-        tracing::warn!(
-            alias = item.alias,
-            "an inventory item has a certificate that cannot be read"
-        );
-    }
-    let certificates = certificates.unwrap_or_default();
-    let needs_certificates = !matches!(
-        item.item_status,
-        InventoryItemStatus::Remove | InventoryItemStatus::Unchanged
-    );
-    let status = if readable && !(needs_certificates && certificates.is_empty()) {
-        i32::try_from(item.item_status.value()).unwrap_or_default()
-    } else {
-        4
-    };
-    let parameters: Map<String, Value> = item.parameters.into_iter().collect();
-    Some(InventoryUpdate {
-        alias: item.alias,
-        status,
-        certificates,
-        private_key: item.private_key_entry,
-        parameters,
-    })
-}
-
-/// Bare base64 DER as the protocol has it; extensions also send PEM, and wrapped lines.
-fn certificate(text: &str) -> Option<pki::Certificate> {
-    let body: String = text
-        .lines()
-        .filter(|line| !line.starts_with("-----"))
-        .flat_map(str::split_whitespace)
-        .collect();
-    let der = base64::engine::general_purpose::STANDARD
-        .decode(body)
-        .ok()?;
-    let reading = pki::Certificate::read(&der).ok()?;
-    Some(reading.certificate)
 }

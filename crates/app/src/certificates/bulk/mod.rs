@@ -395,7 +395,7 @@ async fn write_lot(plan: &Plan, row: &Model, lot: Arc<Lot>) -> Result<Model, Err
         let (plan, row, lot) = (plan.clone(), row.clone(), Arc::clone(&lot));
         let db = plan.cx.db().clone();
         let written = db
-            .write("certificates.import_lot", move |tx| {
+            .write_much("certificates.import_lot", move |tx| {
                 Box::pin(plan.write(tx, row, lot))
             })
             .await;
