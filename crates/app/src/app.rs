@@ -46,6 +46,8 @@ pub struct Options {
     pub bodies_in_memory: usize,
     /// How hard a password is to guess.
     pub password_cost: PasswordCost,
+    /// Octets that lists of certificates are kept in, so that any page of them is fast.
+    pub page_memory: usize,
     /// How many days bodies of audit records are kept.
     pub audit_retention_days: u32,
     /// How long a claimed agent job may stay silent, in milliseconds.
@@ -83,6 +85,7 @@ impl Options {
             agent_body_limit: 64 * 1024 * 1024,
             bodies_in_memory: 256 * 1024 * 1024,
             password_cost: PasswordCost::default(),
+            page_memory: 256_000_000,
             audit_retention_days: 2_557,
             job_lease_ms: 10 * 60 * 1000,
             rates: Rates::default(),
@@ -132,6 +135,7 @@ pub struct App {
     pub(crate) counting: collections::Counting,
     pub(crate) imports: certificates::Imports,
     pub(crate) revocation_lists: certificates::RevocationLists,
+    pub(crate) certificate_lists: certificates::Lists,
     pub(crate) egress: egress::Client,
     pub(crate) audit: audit::Log,
     pub(crate) enrollments: enrollment::Recorder,
@@ -171,6 +175,7 @@ impl App {
             keyring: RwLock::new(Arc::new(keyring)),
             clock: options.clock.clone(),
             randomness: options.randomness.clone(),
+            certificate_lists: certificates::Lists::new(options.page_memory),
             options,
             account_names: AccountNames::default(),
             credentials: CredentialCache::default(),

@@ -34,6 +34,9 @@ async fn sweep(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
         if let Err(error) = crate::security::doors::sweep(app).await {
             tracing::error!(%error, source = ?std::error::Error::source(&error), "background: sessions");
         }
+        if let Err(error) = crate::certificates::sweep_changes(app).await {
+            tracing::error!(%error, source = ?std::error::Error::source(&error), "background: changes of certificates");
+        }
         if let Err(error) = crate::authorities::renew(app).await {
             tracing::error!(%error, source = ?std::error::Error::source(&error), "background: revocation lists");
         }

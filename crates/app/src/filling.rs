@@ -5,7 +5,7 @@ use db::tables::certificates as rows;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use crate::certificates::{self, New, Origin};
+use crate::certificates::{self, Counted, New, Origin};
 use crate::cx::Cx;
 use crate::error::Error;
 
@@ -67,21 +67,26 @@ async fn record_in(tx: &db::Tx, cx: &Cx, all: &[Certificate]) -> Result<Vec<i64>
         })
         .collect();
     certificates::record_new(tx, &new).await?;
-    let revoked: Vec<(i64, i64)> = new
+    let revoked: Vec<i64> = ids
         .iter()
         .zip(all)
-        .filter(|(_, one)| one.is_revoked)
-        .map(|(new, _)| (new.id, new.certificate.not_after()))
+        .filter_map(|(id, one)| one.is_revoked.then_some(*id))
         .collect();
     if !revoked.is_empty() {
+        let are = rows::Column::Id.is_in(revoked.iter().copied());
+        let before = rows::Entity::find().filter(are.clone()).all(tx).await?;
         rows::Entity::update_many()
             .col_expr(rows::Column::State, Expr::val(certificates::STATE_REVOKED))
             .col_expr(rows::Column::RevokedAt, Expr::val(cx.now()))
             .col_expr(rows::Column::RevocationReason, Expr::val(4))
-            .filter(rows::Column::Id.is_in(revoked.iter().map(|(id, _)| *id)))
+            .filter(are)
             .exec(tx)
             .await?;
-        certificates::count_revoked(tx, &revoked).await?;
+        let each = before.iter().flat_map(|row| {
+            let (before, state) = (Counted::from(row), certificates::STATE_REVOKED);
+            [(before, -1), (Counted { state, ..before }, 1)]
+        });
+        certificates::count(tx, each).await?;
     }
     Ok(ids)
 }

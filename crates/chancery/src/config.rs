@@ -37,6 +37,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// `host:port` for the metrics, when given.
     pub metrics_listen: Option<String>,
+    /// Octets that pages of certificates are taken from.
+    pub page_memory: usize,
     /// How many days bodies of audit records are kept.
     pub audit_retention_days: u32,
     /// Where audit records are forwarded to as lines of JSON, when given.
@@ -286,6 +288,9 @@ impl Config {
                 .map_or_else(|| "info".into(), |(filter, _)| filter),
             log_format,
             metrics_listen,
+            page_memory: layers
+                .number::<usize>("page_memory_mb")?
+                .saturating_mul(1_000_000),
             audit_retention_days: layers.number("audit_retention_days")?,
             audit_file: layers.path("audit_file")?,
             audit_syslog: audit_syslog(&layers)?,

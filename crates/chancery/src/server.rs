@@ -219,6 +219,7 @@ pub(crate) fn options(
             time: config.egress_timeout,
             ..egress::Policy::default()
         },
+        page_memory: config.page_memory,
         audit_retention_days: config.audit_retention_days,
         ..app::Options::new(
             config.database_url.expose_secret().to_owned(),

@@ -126,6 +126,13 @@ pub const SETTINGS: &[Setting] = &[
         help: "An address for Prometheus metrics at `/metrics`, plain HTTP without sign-in: keep it private.",
     },
     Setting {
+        name: "page_memory_mb",
+        kind: Kind::Number,
+        default: "256",
+        help: "Memory, in millions of octets, that pages of certificates are taken from, so that any page of any query is fast; 0 keeps \
+               none. Each field that lists are sorted by takes 4 octets for each certificate, each query an eighth of one.",
+    },
+    Setting {
         name: "audit_retention_days",
         kind: Kind::Number,
         default: "2557",

@@ -91,7 +91,7 @@ db::test_on_both! {
     async fn every_table_is_as_its_entity_says(db: &Db) {
         let mut said = all_said!(db:
             accounts agent_sessions agents audit_cursors audit_heads audit_keys audit_records audit_runs audit_sign_ins
-            audit_tiles audit_tree authorities certificate_collections certificate_contents
+            audit_tiles audit_tree authorities certificate_changes certificate_collections certificate_contents
             certificate_grams certificate_history certificate_lots certificates_unindexed
             certificate_keys certificate_metadata certificate_names certificate_requests certificate_stores
             certificates claims collection_favorites counters identity_providers imports job_history metadata_fields orchestrator_jobs

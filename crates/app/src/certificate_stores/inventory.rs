@@ -146,22 +146,33 @@ async fn compare(
         .map(|entry| (entry.alias_fold.clone(), entry))
         .collect();
     let mut gone: Vec<i64> = Vec::new();
+    // Certificates that are in other places now.
+    let mut moved: Vec<i64> = Vec::new();
     for (fold, wanted) in wanted(tx, cx, items, &stored).await? {
         let before = stored.remove(&fold);
         match (before, wanted) {
             // Unchanged, as the agent says without repeating it.
             (Some(_), Report::Unchanged) | (None, Report::Unchanged | Report::Removed) => {}
-            (Some(entry), Report::Removed) => gone.push(entry.id),
+            (Some(entry), Report::Removed) => {
+                moved.extend(chains.remove(&entry.id).unwrap_or_default());
+                gone.push(entry.id);
+            }
             (before, Report::Present(wanted)) => {
                 let chain = before
                     .as_ref()
                     .and_then(|entry| chains.remove(&entry.id))
                     .unwrap_or_default();
+                if chain != wanted.certificate_ids {
+                    moved.extend(chain.iter().chain(&wanted.certificate_ids));
+                }
                 put(tx, cx, store.id, fold, before, &chain, wanted).await?;
             }
         }
     }
-    gone.extend(stored.values().map(|entry| entry.id));
+    for entry in stored.values() {
+        moved.extend(chains.remove(&entry.id).unwrap_or_default());
+        gone.push(entry.id);
+    }
     past::entries_change(tx, cx, &gone).await?;
     for ids in gone.chunks(ROWS_MAX) {
         // The chains go with their entries.
@@ -171,6 +182,7 @@ async fn compare(
             .exec(tx)
             .await?;
     }
+    crate::certificates::note(tx, moved).await?;
     Ok(())
 }
 

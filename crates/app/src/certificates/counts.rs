@@ -4,37 +4,71 @@
 //! come; only the certificates that expire today have to be looked at.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use db::tables::{certificates, counters};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, OnConflict};
 use sea_orm::{
     ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
-    QuerySelect,
+    QuerySelect, QueryTrait,
 };
 
 use super::record::STATE_REVOKED;
 use crate::error::Error;
 
-/// Rows for each day, so that writers of different certificates seldom wait for the same row.
-const SHARDS: i64 = 8;
+/// Rows in one statement at most: databases limit how many values a statement may have.
+const ROWS_MAX: usize = 1_000;
 
-/// Which certificates a kept count is about.
+/// Rows for each thing that is counted, so that writers of different certificates seldom wait for the same row.
+const SHARDS: i32 = 8;
+const NOT_REVOKED: &str = "certificates.not_revoked";
+const REVOKED: &str = "certificates.revoked";
+
+/// What is counted of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// All but the revoked ones.
-    NotRevoked,
-    /// The revoked ones.
-    Revoked,
+pub(crate) struct Counted {
+    pub(crate) not_after: i64,
+    pub(crate) state: i32,
+    pub(crate) authority_id: Option<i64>,
+    pub(crate) key_type: i32,
 }
 
-impl Kind {
-    const ALL: [Self; 2] = [Self::NotRevoked, Self::Revoked];
+impl From<&certificates::Model> for Counted {
+    fn from(row: &certificates::Model) -> Self {
+        Self {
+            not_after: row.not_after,
+            state: row.state,
+            authority_id: row.authority_id,
+            key_type: row.key_type,
+        }
+    }
+}
 
-    fn name(self) -> &'static str {
+/// By what certificates are counted all together, revoked and expired ones too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    State,
+    /// 0 for those of no authority here.
+    Authority,
+    KeyType,
+}
+
+impl By {
+    const ALL: [Self; 3] = [Self::State, Self::Authority, Self::KeyType];
+
+    fn prefix(self) -> &'static str {
         match self {
-            Self::NotRevoked => "certificates.not_revoked",
-            Self::Revoked => "certificates.revoked",
+            Self::State => "certificates.state.",
+            Self::Authority => "certificates.authority.",
+            Self::KeyType => "certificates.key_type.",
+        }
+    }
+
+    fn of(self, counted: &Counted) -> i64 {
+        match self {
+            Self::State => counted.state.into(),
+            Self::Authority => counted.authority_id.unwrap_or(0),
+            Self::KeyType => counted.key_type.into(),
         }
     }
 }
@@ -44,92 +78,159 @@ fn day(at: i64) -> i64 {
     at.clamp(0, i64::MAX) / jobs::DAY_MS
 }
 
-/// The row in which somebody counts: a day's rows follow each other.
-fn shard(by_whom: i64, day: i64) -> i32 {
-    i32::try_from(day.saturating_mul(SHARDS) + by_whom.rem_euclid(SHARDS)).unwrap_or(i32::MAX)
+/// The row of a day: those of a day follow each other.
+fn shard(turn: i32, day: i64) -> i32 {
+    i32::try_from(day.saturating_mul(SHARDS.into()) + i64::from(turn)).unwrap_or(i32::MAX)
 }
 
-/// Counts a certificate: +1 when it is recorded, -1 when it is deleted, and from one kind to the other when it is revoked.
+/// Counts certificates: each by +1 when it is recorded, by -1 when it is deleted, and both when it becomes another. Who waits for a
+/// count waits with everything else written, so that nobody waits in a circle: this stands last in a transaction.
 ///
 /// # Errors
 /// Those of the database.
-pub(crate) async fn add(
+pub(crate) async fn change(
     tx: &db::Tx,
-    kind: Kind,
-    id: i64,
-    not_after: i64,
-    by: i64,
+    changes: impl IntoIterator<Item = (Counted, i64)>,
 ) -> Result<(), Error> {
-    write(tx, kind, [(shard(id, day(not_after)), by)].into()).await
-}
-
-/// Counts new certificates, given when each expires.
-///
-/// # Errors
-/// Those of the database.
-pub(super) async fn add_all(
-    tx: &db::Tx,
-    kind: Kind,
-    not_after: impl Iterator<Item = i64>,
-) -> Result<(), Error> {
-    // All of them in one row of a day, another one each time: those who write at the same moment seldom wait for each other.
-    static TURN: AtomicI64 = AtomicI64::new(0);
-    let turn = TURN.fetch_add(1, Ordering::Relaxed);
-    let mut more: BTreeMap<i32, i64> = BTreeMap::new();
-    for at in not_after {
-        *more.entry(shard(turn, day(at))).or_default() += 1;
+    // All of them in one row of a thing, another one each time: those who write at the same moment seldom wait for each other.
+    static TURN: AtomicI32 = AtomicI32::new(0);
+    let turn = TURN.fetch_add(1, Ordering::Relaxed).rem_euclid(SHARDS);
+    // Rows are written in one order by everybody, so that no two wait for each other in a circle.
+    let mut more: BTreeMap<(String, i32), i64> = BTreeMap::new();
+    for (counted, by) in changes {
+        let kind = if counted.state == STATE_REVOKED {
+            REVOKED
+        } else {
+            NOT_REVOKED
+        };
+        *more
+            .entry((kind.into(), shard(turn, day(counted.not_after))))
+            .or_default() += by;
+        for dimension in By::ALL {
+            let name = format!("{}{}", dimension.prefix(), dimension.of(&counted));
+            *more.entry((name, turn)).or_default() += by;
+        }
     }
-    write(tx, kind, more).await
-}
-
-/// Counts certificates, given the id of each, when it expires, and by how much.
-///
-/// # Errors
-/// Those of the database.
-pub(super) async fn add_each(
-    tx: &db::Tx,
-    kind: Kind,
-    certificates: impl Iterator<Item = (i64, i64, i64)>,
-) -> Result<(), Error> {
-    let mut more: BTreeMap<i32, i64> = BTreeMap::new();
-    for (id, not_after, by) in certificates {
-        *more.entry(shard(id, day(not_after))).or_default() += by;
+    more.retain(|_, by| *by != 0);
+    let rows: Vec<counters::ActiveModel> = more
+        .into_iter()
+        .map(|((name, shard), by)| counters::ActiveModel {
+            name: ActiveValue::Set(name),
+            shard: ActiveValue::Set(shard),
+            value: ActiveValue::Set(by),
+        })
+        .collect();
+    for rows in rows.chunks(ROWS_MAX) {
+        let sum = OnConflict::columns([counters::Column::Name, counters::Column::Shard])
+            .value(
+                counters::Column::Value,
+                Expr::col((counters::Entity, counters::Column::Value))
+                    .add(Expr::col(("excluded", counters::Column::Value))),
+            )
+            .to_owned();
+        counters::Entity::insert_many(rows.to_vec())
+            .on_conflict(sum)
+            .exec_without_returning(tx)
+            .await?;
     }
-    match more.is_empty() {
-        true => Ok(()),
-        false => write(tx, kind, more).await,
-    }
-}
-
-/// Counts certificates as revoked that were not, given the id of each and when it expires.
-///
-/// # Errors
-/// Those of the database.
-pub(crate) async fn count_revoked(tx: &db::Tx, certificates: &[(i64, i64)]) -> Result<(), Error> {
-    let each = |by: i64| certificates.iter().map(move |(id, at)| (*id, *at, by));
-    add_each(tx, Kind::NotRevoked, each(-1)).await?;
-    add_each(tx, Kind::Revoked, each(1)).await
-}
-
-/// Rows are written in one order by everybody, so that no two wait for each other in a circle.
-async fn write(tx: &db::Tx, kind: Kind, more: BTreeMap<i32, i64>) -> Result<(), Error> {
-    let rows = more.into_iter().map(|(shard, by)| counters::ActiveModel {
-        name: ActiveValue::Set(kind.name().into()),
-        shard: ActiveValue::Set(shard),
-        value: ActiveValue::Set(by),
-    });
-    let sum = OnConflict::columns([counters::Column::Name, counters::Column::Shard])
-        .value(
-            counters::Column::Value,
-            Expr::col((counters::Entity, counters::Column::Value))
-                .add(Expr::col(("excluded", counters::Column::Value))),
-        )
-        .to_owned();
-    counters::Entity::insert_many(rows)
-        .on_conflict(sum)
-        .exec_without_returning(tx)
-        .await?;
     Ok(())
+}
+
+/// How many certificates there are of each state, authority or type of key. Exact.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn by(
+    connection: &impl ConnectionTrait,
+    by: By,
+) -> Result<BTreeMap<i64, i64>, Error> {
+    let after = db::after_prefix(by.prefix()).unwrap_or_default();
+    let rows: Vec<(String, i64)> = counters::Entity::find()
+        .select_only()
+        .columns([counters::Column::Name, counters::Column::Value])
+        .filter(counters::Column::Name.gte(by.prefix()))
+        .filter(counters::Column::Name.lt(after))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let mut counts = BTreeMap::new();
+    for (name, value) in rows {
+        let number = name
+            .strip_prefix(by.prefix())
+            .and_then(|number| number.parse().ok());
+        *counts.entry(number.unwrap_or(0)).or_default() += value;
+    }
+    counts.retain(|_, count| *count != 0);
+    Ok(counts)
+}
+
+/// When certificates expire that are not revoked.
+pub(super) struct Expiring {
+    pub(super) expired: i64,
+    pub(super) valid: i64,
+    /// Of the valid ones, those of each number of days ahead.
+    pub(super) windows: Vec<i64>,
+}
+
+/// Counts what expires until the end of the day so many days ahead. Exact.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn expiring(
+    connection: &impl ConnectionTrait,
+    days: &[i64],
+    now: i64,
+) -> Result<Expiring, Error> {
+    let today = day(now);
+    let upto = |day: i64| {
+        let before = Expr::col(counters::Column::Shard).lt(shard(0, day));
+        let counted = Expr::case(before, Expr::col(counters::Column::Value)).finally(0);
+        Func::coalesce([Func::sum(counted).into(), Expr::val(0)]).cast_as("BIGINT")
+    };
+    // Until the end of yesterday, of today, of each day ahead, and all.
+    let mut kept = counters::Entity::find()
+        .select_only()
+        .expr_as(upto(today), "n0")
+        .expr_as(upto(today + 1), "n1");
+    for ahead in days {
+        kept = kept.expr_as(upto(today + ahead + 1), format!("w{ahead}"));
+    }
+    kept = kept
+        .expr_as(upto(i64::MAX / 2), "n2")
+        .filter(counters::Column::Name.eq(NOT_REVOKED));
+    let statement = kept.build(connection.get_database_backend());
+    let row = connection.query_one_raw(statement).await?;
+    let row = row.ok_or_else(|| Error::internal("a sum without a row"))?;
+    let all: Vec<i64> = (0..days.len() + 3)
+        .map(|index| row.try_get_by_index(index))
+        .collect::<Result<_, _>>()?;
+    let [yesterday, whole_today, ref windows @ .., whole] = all[..] else {
+        return Err(Error::internal("sums are missing"));
+    };
+    let left = i64::try_from(valid_today(connection, false, now).await?).unwrap_or(0);
+    // Those of today that have expired.
+    let gone = yesterday + (whole_today - yesterday - left);
+    Ok(Expiring {
+        expired: gone,
+        valid: whole - gone,
+        windows: windows.iter().map(|sum| sum - gone).collect(),
+    })
+}
+
+/// Those that expire today and have not yet.
+async fn valid_today(
+    connection: &impl ConnectionTrait,
+    include_revoked: bool,
+    now: i64,
+) -> Result<u64, Error> {
+    let tomorrow = (day(now) + 1) * jobs::DAY_MS;
+    let mut valid = certificates::Entity::find()
+        .filter(certificates::Column::NotAfter.gt(now))
+        .filter(certificates::Column::NotAfter.lt(tomorrow));
+    if !include_revoked {
+        valid = valid.filter(certificates::Column::State.ne(STATE_REVOKED));
+    }
+    Ok(valid.count(connection).await?)
 }
 
 /// How many certificates an unfiltered list has. Exact.
@@ -142,25 +243,18 @@ pub(crate) async fn total(
     include_expired: bool,
     now: i64,
 ) -> Result<u64, Error> {
-    let kinds = &Kind::ALL[..if include_revoked { 2 } else { 1 }];
+    let kinds = &[NOT_REVOKED, REVOKED][..if include_revoked { 2 } else { 1 }];
     let mut kept = counters::Entity::find()
         .select_only()
         .column_as(
             Expr::col(counters::Column::Value).sum().cast_as("BIGINT"),
             "total",
         )
-        .filter(counters::Column::Name.is_in(kinds.iter().map(|kind| kind.name())));
+        .filter(counters::Column::Name.is_in(kinds.iter().copied()));
     let mut today = 0;
     if !include_expired {
-        let tomorrow = (day(now) + 1) * jobs::DAY_MS;
-        kept = kept.filter(counters::Column::Shard.gte(shard(0, day(tomorrow))));
-        let mut valid = certificates::Entity::find()
-            .filter(certificates::Column::NotAfter.gt(now))
-            .filter(certificates::Column::NotAfter.lt(tomorrow));
-        if !include_revoked {
-            valid = valid.filter(certificates::Column::State.ne(STATE_REVOKED));
-        }
-        today = valid.count(connection).await?;
+        kept = kept.filter(counters::Column::Shard.gte(shard(0, day(now) + 1)));
+        today = valid_today(connection, include_revoked, now).await?;
     }
     let kept: Option<Option<i64>> = kept.into_tuple().one(connection).await?;
     let kept = kept.flatten().unwrap_or(0);

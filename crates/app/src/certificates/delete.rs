@@ -9,8 +9,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
 use super::chosen::{Chosen, ROWS_MAX, refused, title};
-use super::record::STATE_REVOKED;
-use super::{Collection, counts};
+use super::{Collection, counts, noted};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::authorities::{self, KnownAuthority};
 use crate::cx::Cx;
@@ -130,16 +129,8 @@ async fn write(tx: &db::Tx, cx: &Cx, rows: &[certificates::Model]) -> Result<(),
             .exec(tx)
             .await?;
     }
-    for (kind, revoked) in [
-        (counts::Kind::NotRevoked, false),
-        (counts::Kind::Revoked, true),
-    ] {
-        let gone = rows
-            .iter()
-            .filter(|row| (row.state == STATE_REVOKED) == revoked)
-            .map(|row| (row.id, row.not_after, -1));
-        counts::add_each(tx, kind, gone).await?;
-    }
+    noted::note(tx, rows.iter().map(|row| row.id)).await?;
+    counts::change(tx, rows.iter().map(|row| (row.into(), -1))).await?;
     match rows {
         [] => Ok(()),
         [row] => audit::record(tx, cx, entry(row)).await,

@@ -4,11 +4,11 @@ use db::tables::certificates;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
-use super::listing::{Shown, wanted};
-use super::pages::Asked;
+use super::listing::{Shown, asked, wanted};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::Through;
+use crate::web::Paging;
 
 const WEEK_MS: i64 = 7 * jobs::DAY_MS;
 
@@ -17,16 +17,11 @@ const WEEK_MS: i64 = 7 * jobs::DAY_MS;
 /// # Errors
 /// 400 for an unknown collection.
 pub(crate) async fn active(cx: &Cx, through: Through) -> Result<u64, Error> {
-    let wanted = wanted(cx, None, through, &Shown::default()).await?;
-    let asked = Asked {
-        ids: certificates::Entity::find()
-            .select_only()
-            .column(certificates::Column::Id)
-            .filter(wanted),
-        kept: matches!(through, Through::System).then_some((false, false)),
-        now: cx.now(),
-    };
-    asked.total(cx.db().read()).await
+    let (paging, shown) = (Paging::default(), Shown::default());
+    asked(cx, &paging, through, &shown)
+        .await?
+        .exact_total()
+        .await
 }
 
 /// What happens to a certificate, and is counted by when it did.

@@ -407,11 +407,7 @@ impl Import {
     /// What is known of each certificate of the file.
     async fn known(&self, tx: &db::Tx) -> Result<Vec<Option<Known>>, Error> {
         use certificates::Column;
-        let digests: Vec<Vec<u8>> = self
-            .pieces
-            .iter()
-            .map(|piece| piece.found.certificate.sha256().to_vec())
-            .collect();
+        let certificates = self.pieces.iter().map(|piece| &piece.found.certificate);
         let rows: Vec<(Vec<u8>, i64, Option<i64>, bool)> = certificates::Entity::find()
             .select_only()
             .columns([
@@ -420,7 +416,9 @@ impl Import {
                 Column::OwnerRoleId,
                 Column::HasPrivateKey,
             ])
-            .filter(Column::Sha256.is_in(digests.iter().cloned()))
+            .filter(
+                Column::Thumbprint.is_in(certificates.clone().map(pki::Certificate::thumbprint)),
+            )
             .into_tuple()
             .all(tx)
             .await?;
@@ -435,9 +433,8 @@ impl Import {
                 (digest, known)
             })
             .collect();
-        Ok(digests
-            .iter()
-            .map(|digest| rows.get(digest).copied())
+        Ok(certificates
+            .map(|certificate| rows.get(certificate.sha256().as_slice()).copied())
             .collect())
     }
 

@@ -9,7 +9,8 @@ use db::tables::{
 };
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use super::as_of::AsOf;
 use super::fields::{FIELDS, readable};
-use super::pages::{Asked, FAR};
+use super::pages::Asked;
 use super::record::STATE_REVOKED;
 use super::wire::{
     self, CertificateOutput, DetailedKeyUsage, Location, LocationCount, SingleCertificateOutput,
@@ -78,39 +79,8 @@ pub(super) async fn list(
     cx.authorize_certificate_list(Permission::CertificatesRead, through)
         .await?;
     let cx = &*as_of.of(cx)?;
-    let (skip, limit) = paging.window()?;
-    let query = paging.query()?;
-    let (revoked, expired) = (
-        shown.include_revoked.unwrap_or(false),
-        shown.include_expired.unwrap_or(false),
-    );
-    let wanted = wanted(cx, query.as_ref(), through, shown).await?;
-    let ids = certificates::Entity::find()
-        .select_only()
-        .column(certificates::Column::Id)
-        .filter(wanted);
-    // What is counted is what is there now.
-    let is_counted = query.is_none() && matches!(through, Through::System) && !cx.is_past();
-    let asked = Asked {
-        ids,
-        kept: is_counted.then_some((revoked, expired)),
-        now: cx.now(),
-    };
-    let connection = cx.db().read();
-    let (total, page) = if skip < FAR {
-        futures::try_join!(
-            asked.total(connection),
-            asked.page(connection, paging, skip, limit)
-        )?
-    } else {
-        // Where a page is, seen from the end, depends on the total, so both are of one moment.
-        let snapshot = cx.db().snapshot().await?;
-        let total = asked.total(&snapshot).await?;
-        let page = asked
-            .far_page(&snapshot, paging, skip, limit, total)
-            .await?;
-        (total, page)
-    };
+    let asked = asked(cx, paging, through, shown).await?;
+    let (total, page) = asked.page().await?;
     Ok(List {
         items: those(cx, &page, details).await?,
         total,
@@ -133,6 +103,31 @@ pub(super) async fn those(
     outputs(cx, rows, details).await
 }
 
+/// The list that is asked for.
+///
+/// # Errors
+/// 400 for an unknown collection and a bad query.
+pub(super) async fn asked(
+    cx: &Cx,
+    paging: &Paging,
+    through: Through,
+    shown: &Shown,
+) -> Result<Asked, Error> {
+    let query = paging.query()?;
+    let (revoked, expired) = (
+        shown.include_revoked.unwrap_or(false),
+        shown.include_expired.unwrap_or(false),
+    );
+    Ok(Asked {
+        cx: cx.clone(),
+        query,
+        through,
+        revoked,
+        expired,
+        paging: paging.clone(),
+    })
+}
+
 /// The certificates that a query means, of those that are shown.
 pub(super) async fn wanted(
     cx: &Cx,
@@ -140,20 +135,43 @@ pub(super) async fn wanted(
     through: Through,
     shown: &Shown,
 ) -> Result<Condition, Error> {
-    let mut wanted = super::narrowed(cx.db().read(), cx, query, &FIELDS).await?;
+    let (revoked, expired) = (
+        shown.include_revoked == Some(true),
+        shown.include_expired == Some(true),
+    );
+    let connection = cx.db().read();
+    meant(
+        cx,
+        connection,
+        query,
+        through,
+        self::shown(revoked, expired, cx.now()),
+    )
+    .await
+}
+
+/// The same as of the moment that the connection sees; `shown` is what lists show.
+pub(super) async fn meant(
+    cx: &Cx,
+    connection: &impl ConnectionTrait,
+    query: Option<&search::Expression>,
+    through: Through,
+    shown: Condition,
+) -> Result<Condition, Error> {
+    let mut meant = super::narrowed(connection, cx, query, &FIELDS).await?;
     if let Through::Collection(id) = through {
-        let inside = crate::collections::condition(cx.db().read(), cx, id).await?;
-        wanted = Condition::all().add(wanted).add(inside);
+        let inside = crate::collections::condition(connection, cx, id).await?;
+        meant = Condition::all().add(meant).add(inside);
     }
-    if shown.include_revoked != Some(true) {
-        wanted = Condition::all()
-            .add(wanted)
-            .add(certificates::Column::State.ne(STATE_REVOKED));
-    }
-    if shown.include_expired != Some(true) {
-        wanted = Condition::all().add(wanted).add(not_expired(cx.now()));
-    }
-    Ok(wanted)
+    Ok(Condition::all().add(meant).add(shown))
+}
+
+/// What lists show, revoked and expired ones too or not.
+pub(super) fn shown(revoked: bool, expired: bool, now: i64) -> Condition {
+    let state = certificates::Column::State.ne(STATE_REVOKED);
+    Condition::all()
+        .add_option((!revoked).then_some(state))
+        .add_option((!expired).then(|| not_expired(now)))
 }
 
 /// What every list asks and most certificates are. Written so that no database takes an index for it: the other conditions

@@ -7,6 +7,7 @@ mod changes;
 mod chosen;
 mod counts;
 mod csv;
+mod dashboard;
 mod delete;
 mod download;
 mod fields;
@@ -16,9 +17,13 @@ mod free_text;
 mod history;
 mod import;
 mod indexing;
+mod kept;
 mod listing;
 mod locations;
+mod members;
 mod metadata;
+mod noted;
+mod orders;
 mod owner;
 mod pages;
 mod private_key;
@@ -28,6 +33,7 @@ mod revocation_evidence;
 mod revoke;
 mod security_views;
 mod seen;
+mod sets;
 mod stored;
 mod substrings;
 #[cfg(test)]
@@ -148,12 +154,14 @@ pub(crate) async fn authorize_named(
 }
 
 pub(crate) use bulk::{Imports, PATH as STREAMED};
-pub(crate) use counts::count_revoked;
+pub(crate) use counts::{Counted, change as count};
 pub(crate) use figures::{Happening, active, by_week};
 pub(crate) use indexing::run as index_names;
 #[cfg(feature = "testing")]
 pub(crate) use indexing::{Sizes as IndexSizes, fill as fill_index};
+pub(crate) use kept::Lists;
 pub(crate) use metadata::compared_as as metadata_compared_as;
+pub(crate) use noted::{note, note_all, sweep as sweep_changes};
 pub(crate) use record::{New, Origin, STATE_REVOKED, record, record_new};
 pub(crate) use revocation_evidence::RevocationLists;
 pub(crate) use seen::{Seen, record_seen};
@@ -170,6 +178,7 @@ pub(crate) fn routes() -> OpenApiRouter {
         .routes(routes!(list, delete::delete_several))
         .routes(routes!(csv::export))
         .routes(routes!(changes::changes))
+        .routes(routes!(dashboard::counts))
         .routes(routes!(one, delete::delete_one))
         .routes(routes!(free_text::search))
         .routes(routes!(delete::delete_found))

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::stored;
+use super::{noted, stored};
 use crate::application_settings::{OwnerMode, OwnerPolicy};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
@@ -185,6 +185,7 @@ async fn write(
         .validate()?
         .exec(tx)
         .await?;
+    noted::note(tx, [id]).await?;
     let name = |role: Option<&roles::Model>| role.map(|role| role.name.clone());
     let (before, after) = (name(owners.current), name(owners.new));
     let shown = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".into());

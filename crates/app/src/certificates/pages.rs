@@ -1,110 +1,331 @@
-//! Pages of the certificate list, found by an index alone, from whichever end is nearer.
+//! Pages of the certificate list, and its total.
+//!
+//! A page is a window of those certificates that a query means, in the order that is asked for. Both are kept in memory, apart: the ids
+//! that a comparison means as a set (`sets.rs`, `members.rs`), and for a field that lists are sorted by all ids in its order
+//! (`orders.rs`). Where both are there, any page of any query in any order is a walk over the one that asks the other. What is kept
+//! is brought up to date before each use (`noted.rs`): an answer is always that of the moment. As long as an order is not there the
+//! database is asked for its begin, or to sort those that are few, and it is put together after the answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use db::tables::certificates;
-use sea_orm::{ConnectionTrait, PaginatorTrait, QuerySelect, Select};
+use sea_orm::sea_query::Expr;
+use sea_orm::{EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Select};
+use search::Expression;
 
-use super::counts;
-use super::fields::FIELDS;
+use super::fields::{FIELDS, SAVED};
+use super::kept::Lists;
+use super::listing::{meant, shown};
+use super::orders::Order;
+use super::sets::{Ids, Set, Stop};
+use super::{counts, members};
+use crate::cx::Cx;
 use crate::error::Error;
+use crate::security::Through;
 use crate::web::{Paging, list};
 
-/// From how many entries on a page is looked for from the nearer end.
-pub(super) const FAR: u64 = 1_000;
+/// Small in tests, so that a handful of certificates goes all the ways.
+const IS_TEST: bool = cfg!(feature = "testing");
+/// From how many entries on a page is looked for in an order that is kept.
+const FAR: u64 = if IS_TEST { 6 } else { 1_000 };
+/// So many the database sorts for a page.
+const FEW: usize = if IS_TEST { 4 } else { 2_000 };
+/// Entries at the begin of an order that the database is asked for, twice as many each time.
+const BEGIN: usize = if IS_TEST { 2 } else { 4_096 };
+const TIMES: u32 = 5;
+/// How often what others keep may be of a later moment.
+const TRIES: usize = 5;
 
 /// The certificates that a list has.
+#[derive(Clone)]
 pub(super) struct Asked {
-    pub(super) ids: Select<certificates::Entity>,
-    /// Whether revoked and expired ones are in it, of a list whose total is kept.
-    pub(super) kept: Option<(bool, bool)>,
-    pub(super) now: i64,
+    pub(super) cx: Cx,
+    pub(super) query: Option<Expression>,
+    pub(super) through: Through,
+    /// Revoked ones too.
+    pub(super) revoked: bool,
+    /// Expired ones too.
+    pub(super) expired: bool,
+    pub(super) paging: Paging,
 }
 
 impl Asked {
-    /// How many there are. Exact.
-    pub(super) async fn total(&self, connection: &impl ConnectionTrait) -> Result<u64, Error> {
-        match self.kept {
-            Some((revoked, expired)) => counts::total(connection, revoked, expired, self.now).await,
-            None => Ok(self.ids.clone().count(connection).await?),
+    /// The total, and the ids of the page.
+    ///
+    /// # Errors
+    /// 400 for an unknown collection, a bad query, and a sort field or page that is none; those of the database.
+    pub(super) async fn page(&self) -> Result<(u64, Vec<i64>), Error> {
+        let (skip, limit) = self.paging.window()?;
+        let order = Order::new(&self.cx, &self.paging)?;
+        // Nothing of the past is kept.
+        let tries = if self.cx.is_past() { 0 } else { TRIES };
+        for _ in 0..tries {
+            match self.kept_page(&order, skip, limit).await {
+                Ok(Some(page)) => return Ok(page),
+                Ok(None) | Err(Stop::TooMany) => break,
+                Err(Stop::Later) => {}
+                Err(Stop::Error(error)) => return Err(error),
+            }
+        }
+        self.database_page(skip, limit).await
+    }
+
+    /// Only the total.
+    ///
+    /// # Errors
+    /// 400 for an unknown collection and a bad query; those of the database.
+    pub(super) async fn exact_total(&self) -> Result<u64, Error> {
+        for _ in 0..TRIES {
+            let snapshot = self.cx.db().snapshot().await?;
+            if self.is_counted() {
+                return self.total(&snapshot).await;
+            }
+            match self.members(&snapshot).await {
+                Ok(set) => return Ok(set.len() as u64),
+                Err(Stop::TooMany) => break,
+                Err(Stop::Later) => {}
+                Err(Stop::Error(error)) => return Err(error),
+            }
+        }
+        let snapshot = self.cx.db().snapshot().await?;
+        self.total(&snapshot).await
+    }
+
+    /// From what is kept. Nothing where the database is asked more easily.
+    async fn kept_page(
+        &self,
+        order: &Order<'_>,
+        skip: u64,
+        limit: u64,
+    ) -> Result<Option<(u64, Vec<i64>)>, Stop> {
+        let snapshot = self.cx.db().snapshot().await?;
+        if self.is_counted() && skip < FAR {
+            // What everybody asks first, and the database has counted.
+            let all = Set::shown(&self.cx, self.revoked, self.expired);
+            if all.current(&snapshot).await?.is_none() {
+                drop(snapshot);
+                self.prepare();
+                return Ok(None);
+            }
+        }
+        let set = self.members(&snapshot).await?;
+        let total = set.len() as u64;
+        if skip >= total {
+            return Ok(Some((total, Vec::new())));
+        }
+        if let Some(ids) = order.current(&snapshot).await? {
+            return Ok(Some((total, self.part(&ids, &set, skip, limit))));
+        }
+        if set.len() <= FEW {
+            let page = self.few(&snapshot, &set, skip, limit).await?;
+            drop(snapshot);
+            if set.len() > FEW / 4 {
+                self.prepare();
+            }
+            return Ok(Some((total, page)));
+        }
+        if skip < FAR
+            && let Some(page) = self.begin(&snapshot, order, &set, skip, limit).await?
+        {
+            drop(snapshot);
+            self.prepare();
+            return Ok(Some((total, page)));
+        }
+        let ids = self.whole(&snapshot, order).await?;
+        Ok(Some((total, self.part(&ids, &set, skip, limit))))
+    }
+
+    /// Whether how many there are is counted all along.
+    fn is_counted(&self) -> bool {
+        self.query.is_none() && matches!(self.through, Through::System)
+    }
+
+    /// Those that are meant and shown.
+    async fn members(&self, snapshot: &db::Snapshot) -> Result<Arc<Ids>, Stop> {
+        let cx = &self.cx;
+        let mut parts = Vec::new();
+        if let Some(query) = &self.query {
+            parts.push(members::of_query(cx, snapshot, query, &FIELDS).await?);
+        }
+        if let Through::Collection(id) = self.through
+            && let Some(query) = crate::collections::query(snapshot, id).await?
+        {
+            parts.push(members::of_query(cx, snapshot, &query, &SAVED).await?);
+        }
+        let both = |all: Arc<Ids>, set: Arc<Ids>| Arc::new(all.and(&set));
+        let meant = parts.into_iter().reduce(both);
+        if self.revoked
+            && self.expired
+            && let Some(meant) = meant
+        {
+            return Ok(meant);
+        }
+        let shown = Set::shown(cx, self.revoked, self.expired);
+        match (meant, shown.current(snapshot).await?) {
+            (Some(meant), Some(shown)) => Ok(both(meant, shown)),
+            (Some(few), None) if few.len() <= members::FEW => shown.of_few(snapshot, &few).await,
+            (Some(meant), None) => Ok(both(meant, shown.read_all(snapshot).await?)),
+            (None, Some(shown)) => Ok(shown),
+            (None, None) => shown.read_all(snapshot).await,
         }
     }
 
-    /// The ids of a page.
-    pub(super) async fn page(
-        &self,
-        connection: &impl ConnectionTrait,
-        paging: &Paging,
-        skip: u64,
-        limit: u64,
-    ) -> Result<Vec<i64>, Error> {
-        let (ids, tie) = (self.ids.clone(), certificates::Column::Id);
-        let page = list::sorted(ids, paging, &FIELDS, "Id", tie)?
-            .offset(skip)
-            .limit(limit);
-        Ok(page.into_tuple().all(connection).await?)
+    /// A window of what is kept, which is not beyond its end.
+    fn part(&self, ids: &[u32], set: &Ids, skip: u64, limit: u64) -> Vec<i64> {
+        let total = set.len() as u64;
+        let until = Ord::min(skip.saturating_add(limit), total);
+        let descending = self.paging.descending();
+        // From the nearer end.
+        let is_near = skip <= total - until;
+        let passed = if is_near { skip } else { total - until };
+        let mut page = set.window(ids, passed, until - skip, descending == is_near);
+        if !is_near {
+            page.reverse();
+        }
+        page
     }
 
-    /// The same, in half the steps at most. `total` is of the same moment.
-    pub(super) async fn far_page(
+    /// A page of few certificates, which the database sorts.
+    async fn few(
         &self,
-        connection: &impl ConnectionTrait,
-        paging: &Paging,
+        snapshot: &db::Snapshot,
+        set: &Ids,
         skip: u64,
         limit: u64,
-        total: u64,
-    ) -> Result<Vec<i64>, Error> {
-        if skip < total / 2 {
-            return self.page(connection, paging, skip, limit).await;
+    ) -> Result<Vec<i64>, Stop> {
+        let ids: Vec<i64> = set.ids().collect();
+        let column = Expr::col((certificates::Entity, certificates::Column::Id));
+        let among = list::Among::new(&ids).holds(self.cx.db().dialect(), column);
+        let found = certificates::Entity::find()
+            .select_only()
+            .column(certificates::Column::Id)
+            .filter(among);
+        let sorted = self.sorted(found, self.paging.descending())?;
+        let page = sorted.offset(skip).limit(limit).into_tuple();
+        Ok(page.all(snapshot).await?)
+    }
+
+    /// A page near the begin of an order that is not kept. Nothing where too little of the begin is in the set.
+    async fn begin(
+        &self,
+        snapshot: &db::Snapshot,
+        order: &Order<'_>,
+        set: &Ids,
+        skip: u64,
+        limit: u64,
+    ) -> Result<Option<Vec<i64>>, Stop> {
+        let after = Ord::min(skip.saturating_add(limit), set.len() as u64);
+        let after = usize::try_from(after).unwrap_or(usize::MAX);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        let (mut found, mut passed) = (Vec::new(), 0);
+        for time in 0..TIMES {
+            let some = BEGIN << time;
+            let ids = order.part(snapshot, passed, some).await?;
+            passed += some;
+            found.extend(ids.into_iter().filter(|id| set.contains(*id)));
+            if found.len() >= after {
+                let page = found[skip..after].iter().copied().map(i64::from);
+                return Ok(Some(page.collect()));
+            }
         }
-        let (ids, tie) = (self.ids.clone(), certificates::Column::Id);
-        // Checked also when the page lies beyond the end.
-        let backwards = list::sorted_backwards(ids, paging, &FIELDS, "Id", tie)?;
+        Ok(None)
+    }
+
+    /// The whole order, put together now.
+    async fn whole(
+        &self,
+        snapshot: &db::Snapshot,
+        order: &Order<'_>,
+    ) -> Result<Arc<Vec<u32>>, Stop> {
+        let _turn = self.lists().turn.lock().await;
+        // It may have been while we waited.
+        match order.current(snapshot).await? {
+            Some(ids) => Ok(ids),
+            None => order.read(snapshot).await,
+        }
+    }
+
+    /// Puts together what is not there yet for who asks next.
+    fn prepare(&self) {
+        let lists = self.lists();
+        if !lists.is_rested() || lists.turn.try_lock().is_err() {
+            return;
+        }
+        let asked = self.clone();
+        tokio::spawn(async move {
+            let began = Instant::now();
+            if let Err(Stop::Error(error)) = asked.put_together().await {
+                tracing::warn!(%error, "a list could not be put together");
+            }
+            let took = Ord::max(began.elapsed(), Duration::from_millis(1));
+            asked.lists().rest_after(took);
+        });
+    }
+
+    async fn put_together(&self) -> Result<(), Stop> {
+        let order = Order::new(&self.cx, &self.paging)?;
+        let snapshot = self.cx.db().snapshot().await?;
+        self.members(&snapshot).await?;
+        self.whole(&snapshot, &order).await?;
+        Ok(())
+    }
+
+    fn lists(&self) -> &Lists {
+        &self.cx.app().certificate_lists
+    }
+
+    /// Without what is kept.
+    async fn database_page(&self, skip: u64, limit: u64) -> Result<(u64, Vec<i64>), Error> {
+        let snapshot = self.cx.db().snapshot().await?;
+        let total = self.total(&snapshot).await?;
+        let descending = self.paging.descending();
+        let ids = self.ids(&snapshot).await?;
+        if skip < FAR || skip < total / 2 {
+            let page = self.sorted(ids, descending)?.offset(skip).limit(limit);
+            return Ok((total, page.into_tuple().all(&snapshot).await?));
+        }
+        // From the nearer end.
         let after = Ord::min(skip.saturating_add(limit), total);
         if skip >= after {
-            return Ok(Vec::new());
+            return Ok((total, Vec::new()));
         }
-        let page = backwards.offset(total - after).limit(after - skip);
-        let mut page: Vec<i64> = page.into_tuple().all(connection).await?;
+        let page = self.sorted(ids, !descending)?;
+        let page = page.offset(total - after).limit(after - skip);
+        let mut page: Vec<i64> = page.into_tuple().all(&snapshot).await?;
         page.reverse();
-        Ok(page)
+        Ok((total, page))
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
+    /// How many there are. Exact.
+    async fn total(&self, snapshot: &db::Snapshot) -> Result<u64, Error> {
+        let (revoked, expired, now) = (self.revoked, self.expired, self.cx.now());
+        // What is counted is what is there now.
+        if self.is_counted() && !self.cx.is_past() {
+            return counts::total(snapshot, revoked, expired, now).await;
+        }
+        Ok(self.ids(snapshot).await?.count(snapshot).await?)
+    }
 
-    use sea_orm::EntityTrait;
+    async fn ids(&self, snapshot: &db::Snapshot) -> Result<Select<certificates::Entity>, Error> {
+        let shown = shown(self.revoked, self.expired, self.cx.now());
+        let query = self.query.as_ref();
+        let condition = meant(&self.cx, snapshot, query, self.through, shown).await?;
+        Ok(certificates::Entity::find()
+            .select_only()
+            .column(certificates::Column::Id)
+            .filter(condition))
+    }
 
-    use super::*;
-    use crate::app::{App, Options};
-
-    #[tokio::test]
-    async fn a_page_seen_from_the_end_is_the_same_page() {
-        let fresh = db::testing::sqlite().await;
-        let keyring = secrets::KeyRing::generate().unwrap();
-        let folder = std::env::temp_dir();
-        let options = Options::new(fresh.address().to_owned(), folder, keyring);
-        let app: Arc<App> = App::open(options).await.unwrap();
-        let connection = app.db().read();
-        let asked = Asked {
-            ids: certificates::Entity::find()
-                .select_only()
-                .column(certificates::Column::Id),
-            kept: None,
-            now: app.clock.now(),
-        };
-        let total = asked.total(connection).await.unwrap();
-        assert!(total >= 3, "the authorities' own");
-        for field in ["Id", "CN", "KeySize"] {
-            for (skip, limit) in [(0, 2), (1, 2), (2, 1), (2, 9), (total, 3), (90, 1)] {
-                let paging = Paging {
-                    sort_field: Some(field.into()),
-                    ..Paging::default()
-                };
-                let page = asked.page(connection, &paging, skip, limit).await.unwrap();
-                let far = asked.far_page(connection, &paging, skip, limit, total);
-                assert_eq!(far.await.unwrap(), page, "{field} {skip} {limit}");
-            }
+    fn sorted(
+        &self,
+        select: Select<certificates::Entity>,
+        descending: bool,
+    ) -> Result<Select<certificates::Entity>, Error> {
+        let (paging, tie) = (&self.paging, certificates::Column::Id);
+        match descending == self.paging.descending() {
+            true => list::sorted(select, paging, &FIELDS, "Id", tie),
+            false => list::sorted_backwards(select, paging, &FIELDS, "Id", tie),
         }
     }
 }

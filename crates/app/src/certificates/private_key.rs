@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::json;
 
 use super::chosen::{Chosen, ROWS_MAX, title};
-use super::{Collection, stored};
+use super::{Collection, noted, stored};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::Cx;
 use crate::error::Error;
@@ -78,6 +78,7 @@ async fn write(tx: &db::Tx, cx: &Cx, rows: &[certificates::Model]) -> Result<(),
             .exec(tx)
             .await?;
     }
+    noted::note(tx, rows.iter().map(|row| row.id)).await?;
     let lines = rows
         .iter()
         .map(|row| stored::history_row(cx, row.id, "Private Key Deleted", ""));

@@ -6,7 +6,8 @@ use db::tables::{
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
-use super::{counts, metadata, stored};
+use super::counts::Counted;
+use super::{counts, metadata, noted, stored};
 use crate::authorities;
 use crate::cx::Cx;
 use crate::error::Error;
@@ -52,26 +53,24 @@ pub(crate) async fn record(
     origin: &Origin<'_>,
 ) -> Result<i64, Error> {
     let (id, counted) = write(tx, cx, certificate, origin).await?;
+    noted::note(tx, [id]).await?;
     // Last: who waits for a count waits with everything else written, so that nobody waits in a circle.
-    if let Some(kind) = counted {
-        let not_after = storable(certificate.not_after());
-        counts::add(tx, kind, id, not_after, 1).await?;
-    }
+    counts::change(tx, counted).await?;
     Ok(id)
 }
 
-/// All but the count. Answers the id, and as what to count the certificate if it was not known.
+/// All but the note and the count. Answers the id, and what to count.
 async fn write(
     tx: &db::Tx,
     cx: &Cx,
     certificate: &pki::Certificate,
     origin: &Origin<'_>,
-) -> Result<(i64, Option<counts::Kind>), Error> {
+) -> Result<(i64, Vec<(Counted, i64)>), Error> {
     check_key(certificate, origin)?;
     let standing = Standing::of(tx, cx, certificate, origin).await?;
     let inserted = insert(tx, cx, certificate, origin, standing).await?;
-    let id = match inserted {
-        Some(id) => id,
+    let (id, counted) = match inserted {
+        Some(id) => (id, vec![(standing.counted(certificate), 1)]),
         None => complete(tx, cx, certificate, origin).await?,
     };
     if let Some(key) = origin.private_key {
@@ -91,7 +90,7 @@ async fn write(
     if let Some((action, comment)) = &origin.history {
         stored::add_history(tx, cx, id, action, comment).await?;
     }
-    Ok((id, inserted.map(|_| standing.kind())))
+    Ok((id, counted))
 }
 
 /// Records several certificates as [`record`] does each. Answers their ids in the order given.
@@ -109,11 +108,12 @@ pub(super) async fn record_together(
     let (mut ids, mut counted) = (vec![0; all.len()], Vec::new());
     for index in order {
         let (certificate, origin) = &all[index];
-        let (id, kind) = write(tx, cx, certificate, origin).await?;
-        counted.extend(kind.map(|kind| (kind, storable(certificate.not_after()))));
+        let (id, more) = write(tx, cx, certificate, origin).await?;
+        counted.extend(more);
         ids[index] = id;
     }
-    count(tx, &counted).await?;
+    noted::note(tx, ids.iter().copied()).await?;
+    counts::change(tx, counted).await?;
     Ok(ids)
 }
 
@@ -138,7 +138,7 @@ pub(crate) async fn record_new(tx: &db::Tx, all: &[New<'_>]) -> Result<(), Error
     let (mut rows, mut counted) = (Vec::with_capacity(all.len()), Vec::new());
     for new in all {
         let standing = Standing::of(tx, new.cx, new.certificate, &new.origin).await?;
-        counted.push((standing.kind(), storable(new.certificate.not_after())));
+        counted.push((standing.counted(new.certificate), 1));
         rows.push(certificates::ActiveModel {
             id: ActiveValue::Set(new.id),
             ..row_of(new.cx, new.certificate, &new.origin, standing)
@@ -164,18 +164,8 @@ pub(crate) async fn record_new(tx: &db::Tx, all: &[New<'_>]) -> Result<(), Error
         Some(stored::history_row(new.cx, new.id, action, comment))
     });
     db::insert_all(tx, lines.collect()).await?;
-    count(tx, &counted).await
-}
-
-async fn count(tx: &db::Tx, counted: &[(counts::Kind, i64)]) -> Result<(), Error> {
-    for kind in [counts::Kind::NotRevoked, counts::Kind::Revoked] {
-        let of_kind = counted.iter().filter(|(counted, _)| *counted == kind);
-        let not_after: Vec<i64> = of_kind.map(|(_, not_after)| *not_after).collect();
-        if !not_after.is_empty() {
-            counts::add_all(tx, kind, not_after.into_iter()).await?;
-        }
-    }
-    Ok(())
+    noted::note(tx, all.iter().map(|new| new.id)).await?;
+    counts::change(tx, counted).await
 }
 
 /// What our own authorities say of a certificate, whoever brings it: one that was deleted may come in again, and is as revoked as it
@@ -212,10 +202,13 @@ impl Standing {
         })
     }
 
-    fn kind(self) -> counts::Kind {
-        match self.revoked {
-            Some(_) => counts::Kind::Revoked,
-            None => counts::Kind::NotRevoked,
+    /// As what a new certificate is counted.
+    fn counted(self, certificate: &pki::Certificate) -> Counted {
+        Counted {
+            not_after: storable(certificate.not_after()),
+            state: self.state(),
+            authority_id: self.authority_id,
+            key_type: key_type(certificate.key().algorithm),
         }
     }
 
@@ -302,13 +295,13 @@ async fn insert(
     Ok(Some(id))
 }
 
-/// Adds to a known certificate what its row does not say yet. Answers its id.
+/// Adds to a known certificate what its row does not say yet. Answers its id, and what to count.
 async fn complete(
     tx: &db::Tx,
     cx: &Cx,
     certificate: &pki::Certificate,
     origin: &Origin<'_>,
-) -> Result<i64, Error> {
+) -> Result<(i64, Vec<(Counted, i64)>), Error> {
     let known = certificates::Entity::find()
         .filter(certificates::Column::Thumbprint.eq(certificate.thumbprint()))
         .filter(certificates::Column::Sha256.eq(certificate.sha256().to_vec()))
@@ -317,14 +310,18 @@ async fn complete(
         .await?
         .ok_or_else(|| Error::internal("a known certificate has no row"))?;
     let id = known.id;
+    let before = Counted::from(&known);
+    let mut after = before;
     let mut changed = certificates::ActiveModel {
         id: ActiveValue::Unchanged(id),
         ..Default::default()
     };
     if origin.authority_id.is_some() && origin.authority_id != known.authority_id {
         changed.authority_id = ActiveValue::Set(origin.authority_id);
+        after.authority_id = origin.authority_id;
         if known.state == STATE_UNKNOWN {
             changed.state = ActiveValue::Set(STATE_ACTIVE);
+            after.state = STATE_ACTIVE;
         }
     }
     if origin.template_id.is_some() && origin.template_id != known.template_id {
@@ -349,7 +346,7 @@ async fn complete(
             .exec(tx)
             .await?;
     }
-    Ok(id)
+    Ok((id, vec![(before, -1), (after, 1)]))
 }
 
 fn row_of(

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::chosen::{Chosen, ROWS_MAX, refused, title};
 use super::record::{STATE_ACTIVE, STATE_REVOKED};
-use super::{Collection, counts, stored};
+use super::{Collection, counts, noted, stored};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::authorities::{self, KnownAuthority};
 use crate::cx::Cx;
@@ -234,6 +234,15 @@ struct Status {
     comment: Option<String>,
 }
 
+impl Status {
+    fn state(&self) -> i32 {
+        match self.revoked {
+            Some(_) => STATE_REVOKED,
+            None => STATE_ACTIVE,
+        }
+    }
+}
+
 async fn carry_out(
     cx: &Cx,
     chosen: Chosen,
@@ -316,10 +325,7 @@ async fn write(tx: &db::Tx, cx: &Cx, changes: &[Change<'_>], order: &Order) -> R
         let revoked = change.status.revoked;
         let row = certificates::ActiveModel {
             id: ActiveValue::Unchanged(change.row.id),
-            state: ActiveValue::Set(match revoked {
-                Some(_) => STATE_REVOKED,
-                None => STATE_ACTIVE,
-            }),
+            state: ActiveValue::Set(change.status.state()),
             revoked_at: ActiveValue::Set(revoked.map(|(at, _)| at)),
             revocation_reason: ActiveValue::Set(revoked.map(|(_, reason)| reason)),
             revocation_comment: ActiveValue::Set(change.status.comment.clone()),
@@ -398,20 +404,13 @@ async fn write_revocations(tx: &db::Tx, changes: &[Change<'_>]) -> Result<(), Er
 }
 
 async fn count(tx: &db::Tx, changes: &[Change<'_>]) -> Result<(), Error> {
-    let of = |was: bool, is: bool| {
-        changes.iter().filter_map(move |change| {
-            let before = change.row.state == STATE_REVOKED;
-            let after = change.status.revoked.is_some();
-            ((before, after) == (was, is)).then_some((change.row.id, change.row.not_after))
-        })
-    };
-    let revoked = || of(false, true).map(|(id, end)| (id, end, 1));
-    let good = || of(true, false).map(|(id, end)| (id, end, 1));
-    let less = |(id, end, by): (i64, i64, i64)| (id, end, -by);
-    let others = revoked().map(less).chain(good());
-    counts::add_each(tx, counts::Kind::NotRevoked, others).await?;
-    let gone = revoked().chain(good().map(less));
-    counts::add_each(tx, counts::Kind::Revoked, gone).await
+    noted::note(tx, changes.iter().map(|change| change.row.id)).await?;
+    let each = changes.iter().flat_map(|change| {
+        let before = counts::Counted::from(change.row);
+        let state = change.status.state();
+        [(before, -1), (counts::Counted { state, ..before }, 1)]
+    });
+    counts::change(tx, each).await
 }
 
 fn entry(change: &Change<'_>, action: &str) -> Entry {

@@ -128,12 +128,13 @@ fn is_root(certificate: &Certificate) -> bool {
 
 /// What is recorded here: which certificates were revoked, and that those of our own authorities were not.
 async fn add_revocation(cx: &Cx, report: &mut Report) -> Result<(), Error> {
-    let digests = report
+    // By the digest that has an index; told apart by the other one.
+    let thumbprints = report
         .path
         .iter()
-        .map(|judgement| judgement.certificate.sha256().to_vec());
+        .map(|judgement| judgement.certificate.thumbprint());
     let rows = certificates::Entity::find()
-        .filter(certificates::Column::Sha256.is_in(digests))
+        .filter(certificates::Column::Thumbprint.is_in(thumbprints))
         .all(cx.db().read())
         .await?;
     let rows: HashMap<Vec<u8>, certificates::Model> = rows

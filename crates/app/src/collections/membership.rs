@@ -30,12 +30,32 @@ pub(crate) async fn condition(
     let row = certificate_collections::Entity::find_by_id(id)
         .one(connection)
         .await?;
-    let row = row.ok_or_else(|| {
-        Error::bad_request(format!(
-            "CollectionId: there is no certificate collection {id}."
-        ))
-    })?;
+    let row = row.ok_or_else(|| unknown(id))?;
     crate::certificates::condition(connection, cx, &row.query).await
+}
+
+/// What a collection asks; `None` for everything.
+///
+/// # Errors
+/// 400 for an unknown collection.
+pub(crate) async fn query(
+    connection: &impl ConnectionTrait,
+    id: i64,
+) -> Result<Option<search::Expression>, Error> {
+    let text: Option<String> = certificate_collections::Entity::find_by_id(id)
+        .select_only()
+        .column(certificate_collections::Column::Query)
+        .into_tuple()
+        .one(connection)
+        .await?;
+    let text = text.ok_or_else(|| unknown(id))?;
+    crate::web::query_string::parse_query(&text)
+}
+
+fn unknown(id: i64) -> Error {
+    Error::bad_request(format!(
+        "CollectionId: there is no certificate collection {id}."
+    ))
 }
 
 /// What a collection is called.

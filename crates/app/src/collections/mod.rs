@@ -13,8 +13,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use counting::Counting;
-pub(crate) use membership::{condition, containing, differs_by_caller, missing, name, names};
-pub(crate) use reading::FIELDS;
+pub(crate) use membership::{
+    condition, containing, differs_by_caller, missing, name, names, query,
+};
+pub(crate) use reading::{FIELDS, known};
 
 use crate::cx::Cx;
 use crate::error::Error;

@@ -147,6 +147,19 @@ pub(super) struct OrderOutput {
     order: i64,
 }
 
+/// Id and name of the collections that the caller may read.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn known(cx: &Cx) -> Result<Vec<(i64, String)>, Error> {
+    let rows = readable(cx).order_by_asc(Column::Id).all(cx.db().read());
+    Ok(rows
+        .await?
+        .into_iter()
+        .map(|row| (row.id, row.name))
+        .collect())
+}
+
 /// The order in which collections stand in navigation and dashboards: that of their making.
 #[utoipa::path(get, path = "/CertificateCollections/CollectionOrdering", tag = "CertificateCollection", responses((status = 200, body = Vec<OrderOutput>, description = "The collections that the caller may read")), extensions(("x-permissions" = json!(["/certificates/collections/read/"]))))]
 pub(super) async fn ordering(cx: Cx) -> Result<Json<Vec<OrderOutput>>, Error> {

@@ -177,6 +177,7 @@ async fn delete_field(tx: &db::Tx, cx: &Cx, id: i64, force: bool) -> Result<(), 
         .rows_affected;
     Entity::delete_by_id(id).exec(tx).await?;
     security::changed(tx).await?;
+    crate::certificates::note_all(tx).await?;
     let mut before = audited(&row);
     before["CertificatesWithValues"] = values.into();
     let entry = entry(Operation::Deleted, &row, "deleted").before(before);

@@ -111,6 +111,8 @@ async fn replace_template(cx: &Cx, request: TemplateUpdateRequest) -> Result<Tem
                 let changed = changed(&cx, &before, request)?;
                 let after = Template::try_from(changed.update(tx).await?)?;
                 security::changed(tx).await?;
+                // Queries over certificates may name it.
+                crate::certificates::note_all(tx).await?;
                 let message = "template changed";
                 let entry = Entry::new(
                     Operation::Updated,

@@ -199,7 +199,11 @@ impl Among {
                 "? IN (SELECT value FROM json_each(?))",
                 format!("[{}]", self.0),
             ),
-            db::Dialect::Postgres => ("$1 = ANY(CAST($2 AS BIGINT[]))", format!("{{{}}}", self.0)),
+            // In a query of its own, which is evaluated once; otherwise the text would be taken apart for each row.
+            db::Dialect::Postgres => (
+                "$1 = ANY((SELECT CAST($2 AS BIGINT[]))::BIGINT[])",
+                format!("{{{}}}", self.0),
+            ),
         };
         Expr::cust_with_exprs(condition, [column, Expr::val(ids)])
     }

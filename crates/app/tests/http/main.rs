@@ -13,6 +13,7 @@ mod certificate_authority;
 mod certificate_files;
 mod certificate_import;
 mod certificate_metadata;
+mod certificate_pages;
 mod certificate_revocation;
 mod certificate_security;
 mod certificate_store_containers;

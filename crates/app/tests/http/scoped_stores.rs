@@ -93,6 +93,15 @@ pub(crate) async fn requested_by(server: &TestServer, certificate_id: i64, name:
                 .col_expr(Column::Requester, Expr::val(name))
                 .filter(Column::Id.eq(certificate_id))
                 .exec(tx)
+                .await?;
+            // As whoever changes certificates has to.
+            let changed = tables::certificate_changes::ActiveModel {
+                first_id: ActiveValue::Set(certificate_id),
+                last_id: ActiveValue::Set(certificate_id),
+                ..Default::default()
+            };
+            tables::certificate_changes::Entity::insert(changed)
+                .exec_without_returning(tx)
                 .await
                 .map_err(db::Error::from)
         })

@@ -10,6 +10,7 @@ mod m0008_metadata_fields;
 mod m0009_revocation;
 mod m0010_analytics;
 mod m0011_certificate_grams;
+mod m0012_certificate_changes;
 mod m0013_imports;
 mod m0014_past;
 mod m0015_certificate_digests;
@@ -64,6 +65,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0011_certificate_grams",
         statements: m0011_certificate_grams::STATEMENTS,
+    },
+    Migration {
+        name: "0012_certificate_changes",
+        statements: m0012_certificate_changes::STATEMENTS,
     },
     Migration {
         name: "0013_imports",

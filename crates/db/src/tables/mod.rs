@@ -12,6 +12,7 @@ pub mod audit_sign_ins;
 pub mod audit_tiles;
 pub mod audit_tree;
 pub mod authorities;
+pub mod certificate_changes;
 pub mod certificate_collections;
 pub mod certificate_contents;
 pub mod certificate_grams;

@@ -14,7 +14,7 @@ use super::reading::{Found, Lot};
 use crate::application_settings::OwnerPolicy;
 use crate::audit::{self, Category, Entry, Operation};
 use crate::certificates::record::{New, Origin, record_new};
-use crate::certificates::{metadata, stored};
+use crate::certificates::{metadata, noted, stored};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::metadata_fields;
@@ -168,6 +168,7 @@ impl Plan {
         for id in &ids {
             metadata::enter(tx, &self.cx, *id, metadata).await?;
         }
+        noted::note(tx, ids.iter().copied()).await?;
         let lines = ids.iter().map(|id| {
             let comment = format!("Imported again as part of import {import}: new metadata.");
             stored::history_row(&self.cx, *id, "Imported", &comment)

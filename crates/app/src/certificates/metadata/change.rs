@@ -6,6 +6,7 @@ use db::tables::{certificate_metadata, certificates};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::{Map, Value, json};
 
+use super::super::noted;
 use super::super::stored::history_row;
 use super::values;
 use crate::audit::{self, Category, Entry, Operation};
@@ -112,6 +113,7 @@ pub(super) async fn set(
             .after(json!({ "Metadata": Value::Object(after) }));
         entries.push((cx, entry));
     }
+    noted::note(tx, rows.iter().map(|(id, _, _)| *id)).await?;
     values::put(tx, cx, put).await?;
     for (name, ids) in cleared {
         values::clear(tx, cx, name, &ids).await?;

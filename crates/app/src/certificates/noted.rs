@@ -1,0 +1,248 @@
+//! Which certificates changed, so that what is kept in memory of lists is brought up to date instead of thrown away, on every server.
+//!
+//! Whoever changes something that lists depend on notes whose ids in its own transaction. Whoever kept something remembers from which
+//! mark on a transaction may have been missed; later it asks which ids have been noted from there on. On SQLite the mark is the
+//! number of the next note. On PostgreSQL it is the oldest transaction that was under way: each that was not seen then has this
+//! number or a higher one. So what is asked for may have been seen already, but nothing is left out, and nobody waits for anybody.
+
+use db::tables::certificate_changes::{ActiveModel, Entity};
+use sea_orm::{ActiveValue, ConnectionTrait, EntityTrait, Statement};
+
+use crate::app::App;
+use crate::error::Error;
+
+/// Notes that are kept.
+const KEPT: u64 = 10_000;
+/// Ranges of ids in one note's transaction; of more, all certificates are said to have changed.
+const RANGES_MAX: usize = 200;
+/// Ids that are answered at most.
+const IDS_MAX: usize = 2_000;
+/// Up to which note all were forgotten: a row of `counters`.
+const FORGOTTEN: &str = "certificate changes forgotten";
+
+/// Notes that certificates are new, gone, or different in something that a list may be filtered or sorted by. Has to stand in every
+/// transaction that does so.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn note(tx: &db::Tx, ids: impl IntoIterator<Item = i64>) -> Result<(), Error> {
+    let mut ids: Vec<i64> = ids.into_iter().collect();
+    ids.sort_unstable();
+    let mut ranges: Vec<(i64, i64)> = Vec::new();
+    for id in ids {
+        match ranges.last_mut() {
+            Some((_, last)) if id <= *last + 1 => *last = id,
+            _ => ranges.push((id, id)),
+        }
+    }
+    if ranges.len() > RANGES_MAX {
+        return note_all(tx).await;
+    }
+    write(tx, ranges).await
+}
+
+/// Notes that something else changed which queries over certificates may name.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn note_all(tx: &db::Tx) -> Result<(), Error> {
+    write(tx, vec![(0, i64::MAX)]).await
+}
+
+async fn write(tx: &db::Tx, ranges: Vec<(i64, i64)>) -> Result<(), Error> {
+    if ranges.is_empty() {
+        return Ok(());
+    }
+    let rows = ranges.into_iter().map(|(first, last)| ActiveModel {
+        version: ActiveValue::NotSet,
+        first_id: ActiveValue::Set(first),
+        last_id: ActiveValue::Set(last),
+    });
+    Entity::insert_many(rows).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// The moment of which something is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// Notes from here on may not have been seen.
+    pub(super) mark: i64,
+    /// No notes from here on have been seen.
+    pub(super) end: i64,
+    /// The generations of what certificates do not have themselves: stores, and roles.
+    pub(super) others: i64,
+    /// The time by which it was decided what has expired.
+    pub(super) at: i64,
+}
+
+impl Moment {
+    /// Whether what certificates do not have themselves is as it was `before`, where a statement asks of it.
+    pub(super) fn holds(self, statement: &str, before: Self) -> bool {
+        let asks = ["\"certificate_stores\"", "\"roles\""]
+            .iter()
+            .any(|table| statement.contains(table));
+        !asks || before.others == self.others
+    }
+}
+
+/// What changed since a moment.
+#[derive(Debug)]
+pub(super) enum Changed {
+    /// Whatever these ids may be about. None: nothing did.
+    Ids(Vec<i64>),
+    /// Too much, or nobody knows.
+    Unknown,
+    /// The other moment is later.
+    Later,
+}
+
+/// The moment that the connection sees, and what changed since another one.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn since(
+    connection: &impl ConnectionTrait,
+    before: Option<Moment>,
+    now: i64,
+) -> Result<(Moment, Changed), Error> {
+    let backend = connection.get_database_backend();
+    let (mark, end) = match backend {
+        sea_orm::DbBackend::Sqlite => {
+            let next = "(SELECT COALESCE(MAX(version), 0) + 1 FROM certificate_changes)";
+            (next, next)
+        }
+        _ => (
+            "pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
+            "pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+        ),
+    };
+    let sum = |names: &str| {
+        format!(
+            "(SELECT CAST(COALESCE(SUM(value), 0) AS BIGINT) FROM counters WHERE name IN ({names}))"
+        )
+    };
+    let (forgotten, others) = (
+        sum(&format!("'{FORGOTTEN}'")),
+        sum("'security generation', 'certificate stores generation'"),
+    );
+    let head = format!(
+        "SELECT {mark} AS mark, {end} AS mark_end, {forgotten} AS forgotten, {others} AS others"
+    );
+    let sql = match before {
+        None => format!("{head}, NULL AS first_id, NULL AS last_id"),
+        Some(Moment { mark, at, .. }) => format!(
+            "{head}, first_id, last_id FROM (SELECT 1 AS one) AS one LEFT JOIN (
+                SELECT first_id, last_id FROM (
+                    SELECT first_id, last_id FROM certificate_changes WHERE version >= {mark}
+                    UNION ALL SELECT id, id FROM certificates WHERE not_after > {at} AND not_after <= {now}
+                ) AS either LIMIT {}
+            ) AS noted ON TRUE",
+            IDS_MAX + 1
+        ),
+    };
+    let rows = connection
+        .query_all_raw(Statement::from_string(backend, sql))
+        .await?;
+    let Some(row) = rows.first() else {
+        return Err(Error::internal("a moment without a row"));
+    };
+    let moment = Moment {
+        mark: row.try_get("", "mark")?,
+        end: row.try_get("", "mark_end")?,
+        others: row.try_get("", "others")?,
+        at: now,
+    };
+    let forgotten: i64 = row.try_get("", "forgotten")?;
+    let Some(before) = before else {
+        return Ok((moment, Changed::Unknown));
+    };
+    if before.mark > moment.mark || before.end > moment.end {
+        return Ok((moment, Changed::Later));
+    }
+    if before.mark <= forgotten || before.at > now {
+        return Ok((moment, Changed::Unknown));
+    }
+    let mut ids: Vec<i64> = Vec::new();
+    for row in &rows {
+        let (first, last): (Option<i64>, Option<i64>) =
+            (row.try_get("", "first_id")?, row.try_get("", "last_id")?);
+        let (Some(first), Some(last)) = (first, last) else {
+            continue;
+        };
+        if last.saturating_sub(first) >= i64::try_from(IDS_MAX).unwrap_or(i64::MAX) {
+            return Ok((moment, Changed::Unknown));
+        }
+        ids.extend(first..=last);
+        if ids.len() > IDS_MAX {
+            return Ok((moment, Changed::Unknown));
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok((moment, Changed::Ids(ids)))
+}
+
+/// Forgets all notes but the latest. On PostgreSQL also what a database brought along that was restored into another server, whose
+/// transactions have lower numbers.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn sweep(app: &App) -> Result<(), Error> {
+    let backend = app.db().dialect().backend();
+    let sql = format!(
+        "SELECT version FROM certificate_changes ORDER BY version DESC LIMIT 1 OFFSET {}",
+        2 * KEPT
+    );
+    let old = app
+        .db()
+        .read()
+        .query_one_raw(Statement::from_string(backend, sql))
+        .await?;
+    let mut statements = Vec::new();
+    if backend == sea_orm::DbBackend::Postgres {
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM certificate_changes WHERE version >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+             OR EXISTS (SELECT 1 FROM counters WHERE name = '{FORGOTTEN}' AND value >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+             AS strange"
+        );
+        let strange = app
+            .db()
+            .read()
+            .query_one_raw(Statement::from_string(backend, sql))
+            .await?;
+        if strange.is_some_and(|row| row.try_get("", "strange") == Ok(true)) {
+            const FUTURE: &str = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+            statements.push(format!(
+                "DELETE FROM certificate_changes WHERE version >= {FUTURE}"
+            ));
+            statements.push(format!(
+                "DELETE FROM counters WHERE name = '{FORGOTTEN}' AND value >= {FUTURE}"
+            ));
+        }
+    }
+    if old.is_some() {
+        let latest = format!(
+            "SELECT version FROM certificate_changes ORDER BY version DESC LIMIT 1 OFFSET {KEPT}"
+        );
+        statements.push(format!(
+            "INSERT INTO counters (name, shard, value) SELECT '{FORGOTTEN}', 0, latest.version FROM ({latest}) AS latest WHERE TRUE
+             ON CONFLICT (name, shard) DO UPDATE SET value = excluded.value"
+        ));
+        statements.push(format!(
+            "DELETE FROM certificate_changes WHERE version <= (SELECT value FROM counters WHERE name = '{FORGOTTEN}')"
+        ));
+    }
+    if statements.is_empty() {
+        return Ok(());
+    }
+    app.db()
+        .write("certificates.forget_changes", move |tx| {
+            Box::pin(async move {
+                for sql in &statements {
+                    tx.execute_unprepared(sql).await?;
+                }
+                Ok::<_, Error>(())
+            })
+        })
+        .await
+}

@@ -1,0 +1,270 @@
+//! All certificates in the order of a field that lists are sorted by, kept in memory, and brought up to date with those that changed.
+//! Only the database knows the order: it is asked about some certificates at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use db::tables::certificates;
+use fixedbitset::FixedBitSet;
+use sea_orm::sea_query::Expr;
+use sea_orm::{EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
+
+use super::fields::FIELDS;
+use super::kept::{Entry, Lists, What};
+use super::noted::{self, Changed};
+use super::sets::{Stop, first_ids, ids};
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::web::{Paging, list};
+
+const IS_TEST: bool = cfg!(feature = "testing");
+/// Certificates that are put into their places; of more, the order is put together anew.
+const PLACED_MAX: usize = if IS_TEST { 5 } else { 200 };
+/// Entries that one round of placing compares with, and at least for each certificate.
+const PROBES: usize = if IS_TEST { 3 } else { 128 };
+const PROBES_EACH: usize = if IS_TEST { 1 } else { 16 };
+
+/// The order of a field, ascending.
+pub(super) struct Order<'a> {
+    cx: &'a Cx,
+    /// All certificates as the caller wants them sorted.
+    wanted: Select<certificates::Entity>,
+    /// All certificates, ascending.
+    select: Select<certificates::Entity>,
+    key: String,
+}
+
+impl<'a> Order<'a> {
+    /// # Errors
+    /// 400 for a sort field that is none.
+    pub(super) fn new(cx: &'a Cx, paging: &Paging) -> Result<Self, Error> {
+        let all = certificates::Entity::find()
+            .select_only()
+            .column(certificates::Column::Id);
+        let tie = certificates::Column::Id;
+        let wanted = list::sorted(all.clone(), paging, &FIELDS, "Id", tie)?;
+        let select = match paging.descending() {
+            false => wanted.clone(),
+            true => list::sorted_backwards(all, paging, &FIELDS, "Id", tie)?,
+        };
+        let key = format!("order {}", select.build(cx.db().dialect().backend()));
+        Ok(Self {
+            cx,
+            wanted,
+            select,
+            key,
+        })
+    }
+
+    fn lists(&self) -> &Lists {
+        &self.cx.app().certificate_lists
+    }
+
+    /// As it is at the moment of the snapshot, if it is kept and little changed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn current(
+        &self,
+        snapshot: &db::Snapshot,
+    ) -> Result<Option<Arc<Vec<u32>>>, Stop> {
+        let Some(Entry {
+            moment: before,
+            what: What::Order(order),
+        }) = self.lists().find(&self.key)
+        else {
+            return Ok(None);
+        };
+        let (moment, changed) = noted::since(snapshot, Some(before), self.cx.now()).await?;
+        let order = match changed {
+            Changed::Ids(changed) if moment.holds(&self.key, before) => {
+                self.patched(snapshot, order, &changed).await?
+            }
+            Changed::Later => return Err(Stop::Later),
+            _ => None,
+        };
+        match &order {
+            Some(order) => self.keep(moment, Arc::clone(order)),
+            None => self.lists().forget(&self.key),
+        }
+        Ok(order)
+    }
+
+    /// Read now, and kept.
+    ///
+    /// # Errors
+    /// When there are more certificates than may be kept; those of the database.
+    pub(super) async fn read(&self, snapshot: &db::Snapshot) -> Result<Arc<Vec<u32>>, Stop> {
+        let (moment, _) = noted::since(snapshot, None, self.cx.now()).await?;
+        let order = ids(snapshot, self.select.clone(), self.lists().ids_max()).await?;
+        let order = Arc::new(order.ok_or(Stop::TooMany)?);
+        self.keep(moment, Arc::clone(&order));
+        Ok(order)
+    }
+
+    /// A part of it, from the database.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn part(
+        &self,
+        snapshot: &db::Snapshot,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<u32>, Stop> {
+        let wanted = self.wanted.clone().offset(skip as u64);
+        let part = first_ids(snapshot, wanted, limit).await?;
+        part.ok_or(Stop::TooMany)
+    }
+
+    fn keep(&self, moment: noted::Moment, order: Arc<Vec<u32>>) {
+        let what = What::Order(order);
+        self.lists().keep(&self.key, Entry { moment, what });
+    }
+
+    /// The same with those that changed in their places, and without those that are gone.
+    async fn patched(
+        &self,
+        snapshot: &db::Snapshot,
+        order: Arc<Vec<u32>>,
+        changed: &[i64],
+    ) -> Result<Option<Arc<Vec<u32>>>, Error> {
+        let (Some(changed), Some(first), Some(last)) =
+            (narrow(changed), changed.first(), changed.last())
+        else {
+            return Ok(changed.is_empty().then_some(order));
+        };
+        let mut moved = FixedBitSet::with_capacity(usize::try_from(last - first + 1).unwrap_or(0));
+        let place = |id: u32| usize::try_from(i64::from(id) - first).ok();
+        for id in &changed {
+            if let Some(at) = place(*id) {
+                moved.insert(at);
+            }
+        }
+        let is_moved = |id: u32| place(id).is_some_and(|at| moved.contains(at));
+        let places: Vec<usize> = (0..order.len()).filter(|at| is_moved(order[*at])).collect();
+        // Most changes are of something else: then each stands between its neighbours as before.
+        if places.len() == changed.len() {
+            let mut around: Vec<usize> = places
+                .iter()
+                .flat_map(|at| at.saturating_sub(1)..Ord::min(at + 2, order.len()))
+                .collect();
+            around.dedup();
+            around.sort_unstable();
+            around.dedup();
+            let around: Vec<u32> = around.into_iter().map(|at| order[at]).collect();
+            if self.among(snapshot, &around).await? == around {
+                return Ok(Some(order));
+            }
+        }
+        let there = self.among(snapshot, &changed).await?;
+        if there.len() > PLACED_MAX {
+            return Ok(None);
+        }
+        let mut stay = Vec::with_capacity(order.len() + there.len());
+        stay.extend(order.iter().copied().filter(|id| !is_moved(*id)));
+        self.placed(snapshot, stay, &there).await
+    }
+
+    /// Those of the ids that there are, in order.
+    async fn among(&self, snapshot: &db::Snapshot, some: &[u32]) -> Result<Vec<u32>, Error> {
+        let wanted: Vec<i64> = some.iter().copied().map(i64::from).collect();
+        let column = Expr::col((certificates::Entity, certificates::Column::Id));
+        let among = list::Among::new(&wanted).holds(self.cx.db().dialect(), column);
+        let found = ids(snapshot, self.select.clone().filter(among), some.len());
+        Ok(found.await?.unwrap_or_default())
+    }
+
+    /// Puts ids into a sorted list: some entries of the list are compared with the new ones, which leaves for each a smaller part of
+    /// the list, until there is one place.
+    async fn placed(
+        &self,
+        snapshot: &db::Snapshot,
+        list: Vec<u32>,
+        new: &[u32],
+    ) -> Result<Option<Arc<Vec<u32>>>, Error> {
+        let mut places: Vec<(u32, usize, usize)> =
+            new.iter().map(|id| (*id, 0, list.len())).collect();
+        let width = |places: &[(u32, usize, usize)]| -> usize {
+            places.iter().map(|(_, from, to)| to - from).sum()
+        };
+        loop {
+            let before = width(&places);
+            let open: Vec<(usize, usize)> = places
+                .iter()
+                .filter(|(_, from, to)| from < to)
+                .map(|(_, from, to)| (*from, *to))
+                .collect();
+            if open.is_empty() {
+                // `new` is in order.
+                return Ok(Some(Arc::new(merged(&list, &places))));
+            }
+            let each = (PROBES / open.len()).max(PROBES_EACH);
+            let mut probes: Vec<usize> = open
+                .into_iter()
+                .flat_map(|(from, to)| {
+                    let step = (to - from).div_ceil(each).max(1);
+                    (from + step / 2..to).step_by(step)
+                })
+                .collect();
+            probes.sort_unstable();
+            probes.dedup();
+            let asked = probes.iter().filter_map(|at| list.get(*at)).chain(new);
+            let asked: Vec<u32> = asked.copied().collect();
+            let order = self.among(snapshot, &asked).await?;
+            narrowed(&list, &probes, &order, &mut places);
+            if width(&places) >= before {
+                // The list is not what the database has: it is read anew.
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Ids as they are kept. Nothing where one is beyond four thousand million: then nothing is kept.
+fn narrow(ids: &[i64]) -> Option<Vec<u32>> {
+    ids.iter().map(|id| u32::try_from(*id).ok()).collect()
+}
+
+/// Narrows the place of each new id by where it stands among the probes.
+fn narrowed(list: &[u32], probes: &[usize], order: &[u32], places: &mut [(u32, usize, usize)]) {
+    let at: HashMap<u32, usize> = probes
+        .iter()
+        .filter_map(|at| Some((*list.get(*at)?, *at)))
+        .collect();
+    let index: HashMap<u32, usize> = places
+        .iter()
+        .enumerate()
+        .map(|(index, place)| (place.0, index))
+        .collect();
+    let mut from = 0;
+    for id in order {
+        if let Some(at) = at.get(id) {
+            from = at + 1;
+        } else if let Some(place) = index.get(id).and_then(|index| places.get_mut(*index)) {
+            place.1 = Ord::max(place.1, from);
+        }
+    }
+    let mut to = list.len();
+    for id in order.iter().rev() {
+        if let Some(at) = at.get(id) {
+            to = *at;
+        } else if let Some(place) = index.get(id).and_then(|index| places.get_mut(*index)) {
+            place.2 = Ord::min(place.2, to);
+        }
+    }
+}
+
+/// The list with new ids, which are in order, in their places.
+fn merged(list: &[u32], places: &[(u32, usize, usize)]) -> Vec<u32> {
+    let mut whole = Vec::with_capacity(list.len() + places.len());
+    let mut done = 0;
+    for (id, at, _) in places {
+        let at = (*at).clamp(done, list.len());
+        whole.extend_from_slice(&list[done..at]);
+        whole.push(*id);
+        done = at;
+    }
+    whole.extend_from_slice(&list[done..]);
+    whole
+}

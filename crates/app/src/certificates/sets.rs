@@ -1,0 +1,411 @@
+//! The certificates that a query means, kept in memory as a bit for each id, and brought up to date with those that changed.
+
+use std::sync::Arc;
+
+use db::tables::certificates;
+use fixedbitset::FixedBitSet;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    Select,
+};
+use search::Expression;
+
+use super::kept::{Entry, What};
+use super::listing::shown;
+use super::noted::{self, Changed};
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::web::list::{self, Field};
+
+/// Entries of an order that are passed over at a time.
+const STEP: usize = if cfg!(feature = "testing") { 3 } else { 4_096 };
+
+/// Ids, and how many they are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ids {
+    bits: FixedBitSet,
+    count: usize,
+}
+
+impl Ids {
+    fn new(ids: &[u32]) -> Self {
+        let most = ids.iter().max().map_or(0, |most| *most as usize + 1);
+        let mut bits = FixedBitSet::with_capacity(most);
+        for id in ids {
+            bits.insert(*id as usize);
+        }
+        Self::from(bits)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn octets(&self) -> usize {
+        self.bits.len() / 8
+    }
+
+    /// Ascending.
+    pub(super) fn ids(&self) -> impl Iterator<Item = i64> {
+        self.bits
+            .ones()
+            .map(|id| i64::try_from(id).unwrap_or(i64::MAX))
+    }
+
+    /// Those of `order` that are in it, without so many at the begin, or at the end when it is read `backwards`.
+    pub(super) fn window(&self, order: &[u32], skip: u64, limit: u64, backwards: bool) -> Vec<i64> {
+        let (mut skip, limit) = (
+            usize::try_from(skip).unwrap_or(usize::MAX),
+            usize::try_from(limit).unwrap_or(usize::MAX),
+        );
+        let is_in = |id: &&u32| self.bits.contains(**id as usize);
+        let mut page = Vec::with_capacity(Ord::min(limit, self.count));
+        let mut rest = order;
+        while page.len() < limit && !rest.is_empty() {
+            let at = Ord::min(STEP, rest.len());
+            let step = match backwards {
+                false => rest.split_off(..at),
+                true => rest.split_off(rest.len() - at..),
+            };
+            let Some(step) = step else { break };
+            let inside = step.iter().filter(is_in).count();
+            if inside <= skip {
+                skip -= inside;
+                continue;
+            }
+            let left = limit - page.len();
+            let those = step.iter().filter(is_in).copied().map(i64::from);
+            match backwards {
+                false => page.extend(those.skip(skip).take(left)),
+                true => page.extend(those.rev().skip(skip).take(left)),
+            }
+            skip = 0;
+        }
+        page
+    }
+
+    pub(super) fn contains(&self, id: u32) -> bool {
+        self.bits.contains(id as usize)
+    }
+
+    /// Those that are in both.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        Self::from(&self.bits & &other.bits)
+    }
+
+    /// Those that are in either.
+    pub(super) fn or(&self, other: &Self) -> Self {
+        Self::from(&self.bits | &other.bits)
+    }
+
+    /// Without `changed`, and with those of them that are in it now.
+    fn patched(&self, changed: &[i64], now: &[u32]) -> Self {
+        let mut bits = self.bits.clone();
+        for id in changed {
+            if let Some(id) = usize::try_from(*id).ok().filter(|id| *id < bits.len()) {
+                bits.remove(id);
+            }
+        }
+        for id in now {
+            bits.grow_and_insert(*id as usize);
+        }
+        Self::from(bits)
+    }
+}
+
+impl From<FixedBitSet> for Ids {
+    fn from(bits: FixedBitSet) -> Self {
+        let count = bits.count_ones(..);
+        Self { bits, count }
+    }
+}
+
+/// Why there is no answer from what is kept.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Somebody else has brought something to a later moment than the one that is looked at.
+    Later,
+    /// It is more than may be kept.
+    TooMany,
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<db::Error> for Stop {
+    fn from(error: db::Error) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<sea_orm::DbErr> for Stop {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+/// What the certificates of a set have in common.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    /// This expression over these fields.
+    Query(&'a Expression, &'static [Field]),
+    /// That lists show them: whether revoked ones too, and expired ones.
+    Shown(bool, bool),
+}
+
+/// A set that is kept, or will be.
+pub(super) struct Set<'a> {
+    cx: &'a Cx,
+    of: Of<'a>,
+    key: String,
+}
+
+impl<'a> Set<'a> {
+    /// # Errors
+    /// 400 for a bad query; those of the database.
+    pub(super) async fn of_query(
+        cx: &'a Cx,
+        snapshot: &db::Snapshot,
+        query: &'a Expression,
+        fields: &'static [Field],
+    ) -> Result<Self, Stop> {
+        let of = Of::Query(query, fields);
+        let statement = select(of.condition(cx, snapshot).await?);
+        let statement = statement.build(cx.db().dialect().backend());
+        let key = format!("set {statement}");
+        Ok(Self { cx, of, key })
+    }
+
+    /// Those that lists show.
+    pub(super) fn shown(cx: &'a Cx, revoked: bool, expired: bool) -> Self {
+        Self {
+            cx,
+            of: Of::Shown(revoked, expired),
+            key: format!("shown {revoked} {expired}"),
+        }
+    }
+
+    /// As it is at the moment of the snapshot, if it is kept and little changed.
+    ///
+    /// # Errors
+    /// When what is kept is of a later moment; those of the database.
+    pub(super) async fn current(&self, snapshot: &db::Snapshot) -> Result<Option<Arc<Ids>>, Stop> {
+        let lists = &self.cx.app().certificate_lists;
+        let Some(Entry {
+            moment: before,
+            what: What::Set(set),
+        }) = lists.find(&self.key)
+        else {
+            return Ok(None);
+        };
+        let (moment, changed) = noted::since(snapshot, Some(before), self.cx.now()).await?;
+        let changed = match changed {
+            Changed::Ids(changed) if moment.holds(&self.key, before) => changed,
+            Changed::Later => return Err(Stop::Later),
+            _ => {
+                lists.forget(&self.key);
+                return Ok(None);
+            }
+        };
+        if changed.is_empty() {
+            self.keep(moment, Arc::clone(&set));
+            return Ok(Some(set));
+        }
+        let condition = self.of.condition(self.cx, snapshot).await?;
+        let among = certificates::Column::Id.is_in(changed.iter().copied());
+        let now = select(condition).filter(among);
+        let Some(now) = ids(snapshot, now, changed.len()).await? else {
+            return Ok(None);
+        };
+        let set = Arc::new(set.patched(&changed, &now));
+        self.keep(moment, Arc::clone(&set));
+        Ok(Some(set))
+    }
+
+    /// Reads it; nothing where it is more than `most`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn read(
+        &self,
+        snapshot: &db::Snapshot,
+        most: usize,
+    ) -> Result<Option<Arc<Ids>>, Stop> {
+        let condition = match self.of {
+            Of::Query(query, fields) => {
+                super::narrowed(snapshot, self.cx, Some(query), fields).await?
+            }
+            Of::Shown(..) => self.of.condition(self.cx, snapshot).await?,
+        };
+        self.take(snapshot, condition, most).await
+    }
+
+    /// Reads it all.
+    ///
+    /// # Errors
+    /// When it is more than may be kept; those of the database.
+    pub(super) async fn read_all(&self, snapshot: &db::Snapshot) -> Result<Arc<Ids>, Stop> {
+        let most = self.cx.app().certificate_lists.ids_max();
+        let set = self.read(snapshot, most).await?;
+        set.ok_or(Stop::TooMany)
+    }
+
+    /// Reads it all, which is among these.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn read_among(
+        &self,
+        snapshot: &db::Snapshot,
+        few: &Ids,
+    ) -> Result<Arc<Ids>, Stop> {
+        let condition = self.among(snapshot, few).await?;
+        let set = self.take(snapshot, condition, few.len()).await?;
+        set.ok_or(Stop::TooMany)
+    }
+
+    /// Those of these that are in it. They are not kept.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn of_few(
+        &self,
+        snapshot: &db::Snapshot,
+        few: &Ids,
+    ) -> Result<Arc<Ids>, Stop> {
+        let condition = self.among(snapshot, few).await?;
+        let found = ids(snapshot, select(condition), few.len()).await?;
+        Ok(Arc::new(Ids::new(&found.ok_or(Stop::TooMany)?)))
+    }
+
+    async fn among(&self, snapshot: &db::Snapshot, few: &Ids) -> Result<Condition, Stop> {
+        let few: Vec<i64> = few.ids().collect();
+        let among = list::Among::new(&few);
+        let condition = match self.of {
+            Of::Query(query, fields) => {
+                let (query, among) = (Some(query), Some(&among));
+                super::metadata::condition(snapshot, self.cx, query, fields, among).await?
+            }
+            Of::Shown(..) => self.of.condition(self.cx, snapshot).await?,
+        };
+        let column = Expr::col((certificates::Entity, certificates::Column::Id));
+        let among = among.holds(self.cx.db().dialect(), column);
+        Ok(Condition::all().add(among).add(condition))
+    }
+
+    async fn take(
+        &self,
+        snapshot: &db::Snapshot,
+        condition: Condition,
+        most: usize,
+    ) -> Result<Option<Arc<Ids>>, Stop> {
+        let Some(found) = ids(snapshot, select(condition), most).await? else {
+            return Ok(None);
+        };
+        let (moment, _) = noted::since(snapshot, None, self.cx.now()).await?;
+        let set = Arc::new(Ids::new(&found));
+        self.keep(moment, Arc::clone(&set));
+        Ok(Some(set))
+    }
+
+    fn keep(&self, moment: noted::Moment, set: Arc<Ids>) {
+        let what = What::Set(set);
+        let lists = &self.cx.app().certificate_lists;
+        lists.keep(&self.key, Entry { moment, what });
+    }
+}
+
+impl Of<'_> {
+    /// Without what is only there to be faster: what is kept goes by it.
+    async fn condition(self, cx: &Cx, snapshot: &db::Snapshot) -> Result<Condition, Error> {
+        match self {
+            Of::Query(query, fields) => {
+                super::metadata::condition(snapshot, cx, Some(query), fields, None).await
+            }
+            Of::Shown(revoked, expired) => Ok(shown(revoked, expired, cx.now())),
+        }
+    }
+}
+
+fn select(condition: Condition) -> Select<certificates::Entity> {
+    certificates::Entity::find()
+        .select_only()
+        .column(certificates::Column::Id)
+        .filter(condition)
+}
+
+/// The ids that a select answers; nothing where they are more than `most`, or too great to be kept.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn ids(
+    connection: &impl ConnectionTrait,
+    select: Select<certificates::Entity>,
+    most: usize,
+) -> Result<Option<Vec<u32>>, Error> {
+    let some = first_ids(connection, select, most.saturating_add(1)).await?;
+    Ok(some.filter(|ids| ids.len() <= most))
+}
+
+/// The first ids that a select answers, in its order; nothing where one is beyond four thousand million: then nothing is kept.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn first_ids(
+    connection: &impl ConnectionTrait,
+    select: Select<certificates::Entity>,
+    limit: usize,
+) -> Result<Option<Vec<u32>>, Error> {
+    let backend = connection.get_database_backend();
+    let mut statement = select.limit(limit as u64).build(backend);
+    // One row, since a driver takes longer for a row than a database for an id.
+    let (text, join) = match backend {
+        sea_orm::DbBackend::Sqlite => ("id", "group_concat"),
+        _ => ("id::text", "string_agg"),
+    };
+    statement.sql = format!(
+        "SELECT {join}({text}, ',') AS ids FROM ({}) AS found",
+        statement.sql
+    );
+    let row = connection.query_one_raw(statement).await?;
+    let text: Option<String> = row.map(|row| row.try_get("", "ids")).transpose()?.flatten();
+    let text = text.unwrap_or_default();
+    match text.as_str() {
+        "" => Ok(Some(Vec::new())),
+        text => Ok(text.split(',').map(|id| id.parse().ok()).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_has_what_is_inside_in_the_order_given_from_either_end() {
+        let order: Vec<u32> = (0..100).map(|number| number * 37 % 101).collect();
+        let inside: Vec<u32> = order.iter().copied().filter(|id| id % 3 != 1).collect();
+        let set = Ids::new(&inside);
+        assert_eq!(set.len(), inside.len());
+        for (skip, limit) in [(0, 1), (0, 100), (5, 10), (60, 50), (66, 4), (99, 9)] {
+            let forwards: Vec<i64> = inside.iter().copied().map(i64::from).collect();
+            let backwards = forwards.iter().rev().copied();
+            let (skip_by, some) = (skip as u64, limit as u64);
+            let expected: Vec<i64> = forwards.iter().copied().skip(skip).take(limit).collect();
+            assert_eq!(set.window(&order, skip_by, some, false), expected);
+            let expected: Vec<i64> = backwards.skip(skip).take(limit).collect();
+            assert_eq!(set.window(&order, skip_by, some, true), expected);
+        }
+    }
+
+    #[test]
+    fn what_changed_is_in_it_if_it_is_in_it_now() {
+        let set = Ids::new(&[1, 5, 9]).patched(&[5, 9, 7, 200, -1], &[9, 7, 200]);
+        assert_eq!(set.ids().collect::<Vec<_>>(), [1, 7, 9, 200]);
+        assert_eq!(set.len(), 4);
+    }
+}
