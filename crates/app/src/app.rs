@@ -199,6 +199,7 @@ impl App {
             routes: OnceLock::new(),
         });
         audit::open(&app).await?;
+        certificates::begin_counts(&app).await?;
         start::set_up(&app).await?;
         token_keys::ensure(&app).await?;
         authorities::fill(&app).await?;

@@ -89,6 +89,12 @@ where
                     }
                 }
             }
+            // One that the first row has not would be lost.
+            let mut all = <A::Entity as EntityTrait>::Column::iter();
+            if let Some(other) = all.find(|column| matches!(row.get(*column), ActiveValue::Set(_)))
+            {
+                return Err(DbErr::AttrNotSet(other.as_str().to_owned()).into());
+            }
         }
         let sql = insert_text::<A::Entity>(backend, &columns, count);
         tx.execute_raw(Statement::from_sql_and_values(backend, sql, values))

@@ -98,7 +98,16 @@ impl Checkpoint {
             (ATTRIBUTES, opened.note.attributes),
             (SKIPPED, opened.note.skipped_octets),
         ] {
-            opened.file(name)?.set_len(length)?;
+            let file = opened.file(name)?;
+            let found = file.metadata()?.len();
+            if found < length {
+                bail!(
+                    "{}: {name} has {found} octets where the checkpoint says {length}; take another folder to begin anew",
+                    folder.display()
+                );
+            }
+            // What was written behind the last checkpoint is written again.
+            file.set_len(length)?;
         }
         opened.save()?;
         Ok(opened)

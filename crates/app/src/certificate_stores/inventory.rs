@@ -68,9 +68,11 @@ pub(crate) async fn record_inventory(
         places: places(tx, store.id).await?,
     };
     if last.as_ref() != Some(&report) {
-        compare(tx, cx, store, items).await?;
+        let known = compare(tx, cx, store, items).await?;
+        // One that could not be read whole is compared again: another server may read more of it.
         let report = store_inventories::Model {
-            places: places(tx, store.id).await?,
+            digest: known.map_or_else(Vec::new, |_| report.digest),
+            places: known.unwrap_or_default(),
             ..report
         };
         let again = OnConflict::column(store_inventories::Column::StoreId)
@@ -129,13 +131,14 @@ fn digest_of(items: &[InventoryUpdate]) -> Vec<u8> {
     digest.finish().as_ref().to_vec()
 }
 
-/// Writes where the report is another than what is stored.
+/// Writes where the report is another than what is stored. Answers how many places the store has by it; nothing when some of it cannot
+/// be read. They are not counted in the table: on PostgreSQL some may have gone meanwhile, which the next report has to bring back.
 async fn compare(
     tx: &db::Tx,
     cx: &Cx,
     store: &certificate_stores::Model,
     items: Vec<InventoryUpdate>,
-) -> Result<(), Error> {
+) -> Result<Option<i64>, Error> {
     let found = store_entries::Entity::find()
         .filter(store_entries::Column::StoreId.eq(store.id))
         .all(tx)
@@ -148,11 +151,17 @@ async fn compare(
     let mut gone: Vec<i64> = Vec::new();
     // Certificates that are in other places now.
     let mut moved: Vec<i64> = Vec::new();
+    let (mut places, mut is_read) = (0, true);
     for (fold, wanted) in wanted(tx, cx, items, &stored).await? {
         let before = stored.remove(&fold);
         match (before, wanted) {
             // Unchanged, as the agent says without repeating it.
-            (Some(_), Report::Unchanged) | (None, Report::Unchanged | Report::Removed) => {}
+            (before, report @ (Report::Unchanged | Report::Unreadable)) => {
+                is_read &= matches!(report, Report::Unchanged);
+                let chain = before.and_then(|entry| chains.remove(&entry.id));
+                places += chain.map_or(0, |chain| chain.len());
+            }
+            (None, Report::Removed) => {}
             (Some(entry), Report::Removed) => {
                 moved.extend(chains.remove(&entry.id).unwrap_or_default());
                 gone.push(entry.id);
@@ -162,6 +171,7 @@ async fn compare(
                     .as_ref()
                     .and_then(|entry| chains.remove(&entry.id))
                     .unwrap_or_default();
+                places += wanted.certificate_ids.len();
                 if chain != wanted.certificate_ids {
                     moved.extend(chain.iter().chain(&wanted.certificate_ids));
                 }
@@ -183,12 +193,14 @@ async fn compare(
             .await?;
     }
     crate::certificates::note(tx, moved).await?;
-    Ok(())
+    Ok(is_read.then_some(places as i64))
 }
 
 enum Report {
     Present(Wanted),
     Unchanged,
+    /// It has a certificate that cannot be read: what was known of it is still the best that is known.
+    Unreadable,
     Removed,
 }
 
@@ -224,7 +236,7 @@ async fn wanted(
                 alias,
                 "an inventory item has a certificate that cannot be read"
             );
-            reports.push((fold, Report::Unchanged));
+            reports.push((fold, Report::Unreadable));
             continue;
         };
         // An entry that is said to be unchanged but is not known here is new all the same, if it says what it is.

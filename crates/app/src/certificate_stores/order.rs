@@ -46,7 +46,8 @@ pub(super) struct Order {
     counts: Vec<u64>,
 }
 
-/// Has to stand in every transaction that makes or deletes a store, or changes its machine or its container.
+/// Has to stand in every transaction that makes or deletes a store, or changes its machine, its path or its
+/// container: what queries over stores and over certificates ask of it.
 ///
 /// # Errors
 /// Those of the database.

@@ -385,7 +385,10 @@ async fn replace_store(cx: &Cx, wanted: Wanted) -> Result<certificate_stores::Mo
                 active.reset_all().update(tx).await?;
                 let row = &checked.row;
                 let joins = before.container_id != row.container_id;
-                if joins || before.client_machine_fold != row.client_machine_fold {
+                if joins
+                    || before.client_machine_fold != row.client_machine_fold
+                    || before.store_path_fold != row.store_path_fold
+                {
                     stores_changed(tx).await?;
                 }
                 let schedule = match &checked.container {

@@ -14,6 +14,7 @@ use sea_orm::{
 };
 
 use super::record::STATE_REVOKED;
+use crate::app::App;
 use crate::error::Error;
 
 /// Rows in one statement at most: databases limit how many values a statement may have.
@@ -61,6 +62,15 @@ impl By {
             Self::State => "certificates.state.",
             Self::Authority => "certificates.authority.",
             Self::KeyType => "certificates.key_type.",
+        }
+    }
+
+    /// The same in the table.
+    fn column(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Authority => "COALESCE(authority_id, 0)",
+            Self::KeyType => "key_type",
         }
     }
 
@@ -136,6 +146,43 @@ pub(crate) async fn change(
     Ok(())
 }
 
+/// Counts what is there by state, authority and type of key, once: databases from before these counts have certificates already.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn begin(app: &App) -> Result<(), Error> {
+    const COUNTED: &str = "certificates counted";
+    let key = (COUNTED.to_owned(), 0);
+    let is_counted = counters::Entity::find_by_id(key)
+        .one(app.db().read())
+        .await?;
+    if is_counted.is_some() {
+        return Ok(());
+    }
+    app.db()
+        .write("certificates.count", |tx| {
+            Box::pin(async move {
+                let mark = format!(
+                    "INSERT INTO counters (name, shard, value) VALUES ('{COUNTED}', 0, 1) ON CONFLICT DO NOTHING"
+                );
+                // The second of two servers that start at once has nothing left to do.
+                if tx.execute_unprepared(&mark).await?.rows_affected() == 0 {
+                    return Ok::<_, Error>(());
+                }
+                for by in By::ALL {
+                    let (prefix, column) = (by.prefix(), by.column());
+                    let sql = format!(
+                        "INSERT INTO counters (name, shard, value) \
+                         SELECT '{prefix}' || CAST({column} AS TEXT), 0, COUNT(*) FROM certificates GROUP BY {column}"
+                    );
+                    tx.execute_unprepared(&sql).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+}
+
 /// How many certificates there are of each state, authority or type of key. Exact.
 ///
 /// # Errors
@@ -144,12 +191,10 @@ pub(super) async fn by(
     connection: &impl ConnectionTrait,
     by: By,
 ) -> Result<BTreeMap<i64, i64>, Error> {
-    let after = db::after_prefix(by.prefix()).unwrap_or_default();
     let rows: Vec<(String, i64)> = counters::Entity::find()
         .select_only()
         .columns([counters::Column::Name, counters::Column::Value])
-        .filter(counters::Column::Name.gte(by.prefix()))
-        .filter(counters::Column::Name.lt(after))
+        .filter(counters::Column::Name.starts_with(by.prefix()))
         .into_tuple()
         .all(connection)
         .await?;

@@ -113,7 +113,8 @@ fn check(rows: &[certificates::Model], known: &[Arc<KnownAuthority>]) -> Result<
 async fn write(tx: &db::Tx, cx: &Cx, rows: &[certificates::Model]) -> Result<(), Error> {
     for some in rows.chunks(ROWS_MAX) {
         let ids: Vec<i64> = some.iter().map(|row| row.id).collect();
-        forget_locations(tx, cx, &ids).await?;
+        let moved = forget_locations(tx, cx, &ids).await?;
+        noted::note(tx, moved).await?;
         past::certificates_go(tx, cx, &ids).await?;
         certificate_requests::Entity::update_many()
             .col_expr(
@@ -139,8 +140,8 @@ async fn write(tx: &db::Tx, cx: &Cx, rows: &[certificates::Model]) -> Result<(),
 }
 
 /// An entry of a store without its own certificate is none; of a chain, the rest stays. The next inventory of the store finds
-/// again what is still there.
-async fn forget_locations(tx: &db::Tx, cx: &Cx, ids: &[i64]) -> Result<(), Error> {
+/// again what is still there. Answers the certificates of whose places some went.
+async fn forget_locations(tx: &db::Tx, cx: &Cx, ids: &[i64]) -> Result<Vec<i64>, Error> {
     use store_entry_certificates::Column as Link;
     let entries: Vec<i64> = store_entry_certificates::Entity::find()
         .select_only()
@@ -151,7 +152,14 @@ async fn forget_locations(tx: &db::Tx, cx: &Cx, ids: &[i64]) -> Result<(), Error
         .all(tx)
         .await?;
     past::entries_change(tx, cx, &entries).await?;
+    let mut moved: Vec<i64> = Vec::new();
     for some in entries.chunks(ROWS_MAX) {
+        let chains = store_entry_certificates::Entity::find()
+            .select_only()
+            .column(Link::CertificateId)
+            .filter(Link::EntryId.is_in(some.iter().copied()))
+            .into_tuple::<i64>();
+        moved.extend(chains.all(tx).await?);
         store_entries::Entity::delete_many()
             .filter(store_entries::Column::Id.is_in(some.iter().copied()))
             .exec(tx)
@@ -162,7 +170,7 @@ async fn forget_locations(tx: &db::Tx, cx: &Cx, ids: &[i64]) -> Result<(), Error
         .filter(Link::CertificateId.is_in(ids.iter().copied()))
         .exec(tx)
         .await?;
-    Ok(())
+    Ok(moved)
 }
 
 fn entry(row: &certificates::Model) -> Entry {

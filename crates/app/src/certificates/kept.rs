@@ -30,6 +30,7 @@ struct Kept {
     octets: usize,
     uses: u64,
     rest_until: Option<Instant>,
+    is_preparing: bool,
 }
 
 /// What is kept under one key.
@@ -105,15 +106,20 @@ impl Lists {
         self.lock().forget(key);
     }
 
-    /// Whether a list may be put together that nobody waits for.
-    pub(super) fn is_rested(&self) -> bool {
-        let until = self.lock().rest_until;
-        until.is_none_or(|until| until <= Instant::now())
+    /// Whether something may be put together that nobody waits for; then it is under way until `prepared`.
+    pub(super) fn prepares(&self) -> bool {
+        let mut kept = self.lock();
+        let is_rested = kept.rest_until.is_none_or(|until| until <= Instant::now());
+        let begins = is_rested && !kept.is_preparing;
+        kept.is_preparing |= begins;
+        begins
     }
 
     /// After so much work for nobody who waits.
-    pub(super) fn rest_after(&self, work: Duration) {
-        self.lock().rest_until = Instant::now().checked_add(work * REST);
+    pub(super) fn prepared(&self, work: Duration) {
+        let mut kept = self.lock();
+        kept.is_preparing = false;
+        kept.rest_until = Instant::now().checked_add(work * REST);
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -138,6 +144,7 @@ mod tests {
         let moment = Moment {
             mark: 1,
             end: 1,
+            running: 0,
             others: 0,
             at: 0,
         };
@@ -146,10 +153,10 @@ mod tests {
             what: What::Order(Arc::new(vec![0; count])),
         };
         let lists = Lists::new(12_000);
-        lists.keep("a", list(lists.ids_max() - 50));
-        lists.keep("b", list(lists.ids_max() - 50));
+        lists.keep("a", list(lists.ids_max()));
+        lists.keep("b", list(lists.ids_max()));
         assert!(lists.find("a").is_some());
-        lists.keep("c", list(lists.ids_max() - 50));
+        lists.keep("c", list(lists.ids_max()));
         assert!(lists.find("b").is_none());
         assert!(lists.find("a").is_some() && lists.find("c").is_some());
         assert!(lists.lock().octets <= 12_000);

@@ -14,6 +14,9 @@ use crate::web::list::Field;
 /// So many the database asks the rest of.
 pub(super) const FEW: usize = if cfg!(feature = "testing") { 3 } else { 5_000 };
 
+/// Comparisons that are put together. Of more, the database asks each certificate once.
+const PARTS_MAX: usize = 16;
+
 /// The certificates that an expression means at the moment of the snapshot.
 ///
 /// # Errors
@@ -28,6 +31,9 @@ pub(super) async fn of_query(
     if let Some(set) = whole.current(snapshot).await? {
         return Ok(set);
     }
+    if query.comparisons().len() > PARTS_MAX {
+        return whole.read_all(snapshot).await;
+    }
     match query {
         Expression::And(parts) => all_of(cx, snapshot, &whole, parts, fields).await,
         Expression::Or(parts) => {
@@ -39,7 +45,9 @@ pub(super) async fn of_query(
                 let set = Box::pin(of_query(cx, snapshot, part, fields)).await?;
                 either = either.or(&set);
             }
-            Ok(Arc::new(either))
+            let either = Arc::new(either);
+            whole.hold(snapshot, Arc::clone(&either)).await?;
+            Ok(either)
         }
         Expression::Not(_) | Expression::Comparison(_) => whole.read_all(snapshot).await,
     }
@@ -69,5 +77,7 @@ async fn all_of(
         known.push(Box::pin(of_query(cx, snapshot, part, fields)).await?);
     }
     let both = |all: Arc<Ids>, set: Arc<Ids>| Arc::new(all.and(&set));
-    Ok(known.into_iter().reduce(both).unwrap_or_default())
+    let all = known.into_iter().reduce(both).unwrap_or_default();
+    whole.hold(snapshot, Arc::clone(&all)).await?;
+    Ok(all)
 }

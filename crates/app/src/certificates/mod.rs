@@ -154,7 +154,7 @@ pub(crate) async fn authorize_named(
 }
 
 pub(crate) use bulk::{Imports, PATH as STREAMED};
-pub(crate) use counts::{Counted, change as count};
+pub(crate) use counts::{Counted, begin as begin_counts, change as count};
 pub(crate) use figures::{Happening, active, by_week};
 pub(crate) use indexing::run as index_names;
 #[cfg(feature = "testing")]

@@ -17,6 +17,8 @@ const KEPT: u64 = 10_000;
 const RANGES_MAX: usize = 200;
 /// Ids that are answered at most.
 const IDS_MAX: usize = 2_000;
+/// What is kept may be so much later than who looks at it. More, and the clock was put back.
+const CLOCK_MS: i64 = 60_000;
 /// Up to which note all were forgotten: a row of `counters`.
 const FORGOTTEN: &str = "certificate changes forgotten";
 
@@ -69,6 +71,8 @@ pub(super) struct Moment {
     pub(super) mark: i64,
     /// No notes from here on have been seen.
     pub(super) end: i64,
+    /// Which transactions were under way, as a digest.
+    pub(super) running: i64,
     /// The generations of what certificates do not have themselves: stores, and roles.
     pub(super) others: i64,
     /// The time by which it was decided what has expired.
@@ -106,14 +110,15 @@ pub(super) async fn since(
     now: i64,
 ) -> Result<(Moment, Changed), Error> {
     let backend = connection.get_database_backend();
-    let (mark, end) = match backend {
+    let (mark, end, running) = match backend {
         sea_orm::DbBackend::Sqlite => {
             let next = "(SELECT COALESCE(MAX(version), 0) + 1 FROM certificate_changes)";
-            (next, next)
+            (next, next, "0")
         }
         _ => (
             "pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
             "pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+            "hashtextextended(pg_current_snapshot()::text, 0)",
         ),
     };
     let sum = |names: &str| {
@@ -126,7 +131,7 @@ pub(super) async fn since(
         sum("'security generation', 'certificate stores generation'"),
     );
     let head = format!(
-        "SELECT {mark} AS mark, {end} AS mark_end, {forgotten} AS forgotten, {others} AS others"
+        "SELECT {mark} AS mark, {end} AS mark_end, CAST({running} AS BIGINT) AS running, {forgotten} AS forgotten, {others} AS others"
     );
     let sql = match before {
         None => format!("{head}, NULL AS first_id, NULL AS last_id"),
@@ -149,6 +154,7 @@ pub(super) async fn since(
     let moment = Moment {
         mark: row.try_get("", "mark")?,
         end: row.try_get("", "mark_end")?,
+        running: row.try_get("", "running")?,
         others: row.try_get("", "others")?,
         at: now,
     };
@@ -156,7 +162,13 @@ pub(super) async fn since(
     let Some(before) = before else {
         return Ok((moment, Changed::Unknown));
     };
-    if before.mark > moment.mark || before.end > moment.end {
+    // Of two with the same ends, others under way, nobody knows which is the later one. The same with the clock, unless it was put back.
+    let is_later = before.mark > moment.mark
+        || before.end > moment.end
+        || ((before.mark, before.end) == (moment.mark, moment.end)
+            && before.running != moment.running)
+        || (before.at > now && before.at <= now + CLOCK_MS);
+    if is_later {
         return Ok((moment, Changed::Later));
     }
     if before.mark <= forgotten || before.at > now {

@@ -65,6 +65,8 @@ impl Asked {
                 Ok(Some(page)) => return Ok(page),
                 Ok(None) | Err(Stop::TooMany) => break,
                 Err(Stop::Later) => {}
+                // Without a snapshot in hand, which others may need.
+                Err(Stop::Busy) => drop(self.lists().turn.lock().await),
                 Err(Stop::Error(error)) => return Err(error),
             }
         }
@@ -84,7 +86,7 @@ impl Asked {
             match self.members(&snapshot).await {
                 Ok(set) => return Ok(set.len() as u64),
                 Err(Stop::TooMany) => break,
-                Err(Stop::Later) => {}
+                Err(Stop::Later | Stop::Busy) => {}
                 Err(Stop::Error(error)) => return Err(error),
             }
         }
@@ -232,14 +234,16 @@ impl Asked {
         Ok(None)
     }
 
-    /// The whole order, put together now.
+    /// The whole order, put together now, by one at a time.
     async fn whole(
         &self,
         snapshot: &db::Snapshot,
         order: &Order<'_>,
     ) -> Result<Arc<Vec<u32>>, Stop> {
-        let _turn = self.lists().turn.lock().await;
-        // It may have been while we waited.
+        let Ok(_turn) = self.lists().turn.try_lock() else {
+            return Err(Stop::Busy);
+        };
+        // It may have been just before.
         match order.current(snapshot).await? {
             Some(ids) => Ok(ids),
             None => order.read(snapshot).await,
@@ -248,8 +252,7 @@ impl Asked {
 
     /// Puts together what is not there yet for who asks next.
     fn prepare(&self) {
-        let lists = self.lists();
-        if !lists.is_rested() || lists.turn.try_lock().is_err() {
+        if !self.lists().prepares() {
             return;
         }
         let asked = self.clone();
@@ -259,7 +262,7 @@ impl Asked {
                 tracing::warn!(%error, "a list could not be put together");
             }
             let took = Ord::max(began.elapsed(), Duration::from_millis(1));
-            asked.lists().rest_after(took);
+            asked.lists().prepared(took);
         });
     }
 

@@ -126,6 +126,8 @@ impl From<FixedBitSet> for Ids {
 pub(super) enum Stop {
     /// Somebody else has brought something to a later moment than the one that is looked at.
     Later,
+    /// Somebody else puts together what is missing.
+    Busy,
     /// It is more than may be kept.
     TooMany,
     Error(Error),
@@ -163,6 +165,8 @@ pub(super) struct Set<'a> {
     cx: &'a Cx,
     of: Of<'a>,
     key: String,
+    /// What has expired has done so by now.
+    at: i64,
 }
 
 impl<'a> Set<'a> {
@@ -174,11 +178,9 @@ impl<'a> Set<'a> {
         query: &'a Expression,
         fields: &'static [Field],
     ) -> Result<Self, Stop> {
-        let of = Of::Query(query, fields);
-        let statement = select(of.condition(cx, snapshot).await?);
-        let statement = statement.build(cx.db().dialect().backend());
-        let key = format!("set {statement}");
-        Ok(Self { cx, of, key })
+        let (of, at) = (Of::Query(query, fields), cx.now());
+        let key = key(cx, of.condition(cx, snapshot, at).await?);
+        Ok(Self { cx, of, key, at })
     }
 
     /// Those that lists show.
@@ -187,6 +189,7 @@ impl<'a> Set<'a> {
             cx,
             of: Of::Shown(revoked, expired),
             key: format!("shown {revoked} {expired}"),
+            at: cx.now(),
         }
     }
 
@@ -203,7 +206,7 @@ impl<'a> Set<'a> {
         else {
             return Ok(None);
         };
-        let (moment, changed) = noted::since(snapshot, Some(before), self.cx.now()).await?;
+        let (moment, changed) = noted::since(snapshot, Some(before), self.at).await?;
         let changed = match changed {
             Changed::Ids(changed) if moment.holds(&self.key, before) => changed,
             Changed::Later => return Err(Stop::Later),
@@ -216,7 +219,7 @@ impl<'a> Set<'a> {
             self.keep(moment, Arc::clone(&set));
             return Ok(Some(set));
         }
-        let condition = self.of.condition(self.cx, snapshot).await?;
+        let condition = self.of.condition(self.cx, snapshot, self.at).await?;
         let among = certificates::Column::Id.is_in(changed.iter().copied());
         let now = select(condition).filter(among);
         let Some(now) = ids(snapshot, now, changed.len()).await? else {
@@ -240,7 +243,7 @@ impl<'a> Set<'a> {
             Of::Query(query, fields) => {
                 super::narrowed(snapshot, self.cx, Some(query), fields).await?
             }
-            Of::Shown(..) => self.of.condition(self.cx, snapshot).await?,
+            Of::Shown(..) => self.of.condition(self.cx, snapshot, self.at).await?,
         };
         self.take(snapshot, condition, most).await
     }
@@ -291,7 +294,7 @@ impl<'a> Set<'a> {
                 let (query, among) = (Some(query), Some(&among));
                 super::metadata::condition(snapshot, self.cx, query, fields, among).await?
             }
-            Of::Shown(..) => self.of.condition(self.cx, snapshot).await?,
+            Of::Shown(..) => self.of.condition(self.cx, snapshot, self.at).await?,
         };
         let column = Expr::col((certificates::Entity, certificates::Column::Id));
         let among = among.holds(self.cx.db().dialect(), column);
@@ -307,10 +310,25 @@ impl<'a> Set<'a> {
         let Some(found) = ids(snapshot, select(condition), most).await? else {
             return Ok(None);
         };
-        let (moment, _) = noted::since(snapshot, None, self.cx.now()).await?;
         let set = Arc::new(Ids::new(&found));
-        self.keep(moment, Arc::clone(&set));
+        self.hold(snapshot, Arc::clone(&set)).await?;
         Ok(Some(set))
+    }
+
+    /// Keeps what was found at the moment of the snapshot.
+    ///
+    /// # Errors
+    /// When a day has begun that the query names, so that it means others now; those of the database.
+    pub(super) async fn hold(&self, snapshot: &db::Snapshot, set: Arc<Ids>) -> Result<(), Stop> {
+        if matches!(self.of, Of::Query(..)) {
+            let condition = self.of.condition(self.cx, snapshot, self.at).await?;
+            if key(self.cx, condition) != self.key {
+                return Err(Stop::Later);
+            }
+        }
+        let (moment, _) = noted::since(snapshot, None, self.at).await?;
+        self.keep(moment, set);
+        Ok(())
     }
 
     fn keep(&self, moment: noted::Moment, set: Arc<Ids>) {
@@ -322,14 +340,25 @@ impl<'a> Set<'a> {
 
 impl Of<'_> {
     /// Without what is only there to be faster: what is kept goes by it.
-    async fn condition(self, cx: &Cx, snapshot: &db::Snapshot) -> Result<Condition, Error> {
+    async fn condition(
+        self,
+        cx: &Cx,
+        snapshot: &db::Snapshot,
+        at: i64,
+    ) -> Result<Condition, Error> {
         match self {
             Of::Query(query, fields) => {
                 super::metadata::condition(snapshot, cx, Some(query), fields, None).await
             }
-            Of::Shown(revoked, expired) => Ok(shown(revoked, expired, cx.now())),
+            Of::Shown(revoked, expired) => Ok(shown(revoked, expired, at)),
         }
     }
+}
+
+/// Statements with what they compare with: the same for those only who ask for the same.
+fn key(cx: &Cx, condition: Condition) -> String {
+    let statement = select(condition).build(cx.db().dialect().backend());
+    format!("set {statement}")
 }
 
 fn select(condition: Condition) -> Select<certificates::Entity> {

@@ -151,6 +151,8 @@ async fn delete_fields(cx: &Cx, mut ids: Vec<i64>, force: bool) -> Result<(), Er
                     }
                 }
                 if failed.is_empty() {
+                    // After all fields: everybody takes them before the generation.
+                    security::changed(tx).await?;
                     return Ok::<_, Error>(());
                 }
                 // The whole write is undone.
@@ -176,7 +178,6 @@ async fn delete_field(tx: &db::Tx, cx: &Cx, id: i64, force: bool) -> Result<(), 
         .await?
         .rows_affected;
     Entity::delete_by_id(id).exec(tx).await?;
-    security::changed(tx).await?;
     crate::certificates::note_all(tx).await?;
     let mut before = audited(&row);
     before["CertificatesWithValues"] = values.into();

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use db::tables::store_entry_certificates;
+use sea_orm::ActiveValue::Set;
+use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 use testkit::{Client, START, TestServer};
 
+use super::certificate_stores::{create, pem, pem_agent};
 use super::certificates::{DAY, Maker, Wanted};
 use super::certificates_revoke::{enrolled, revoke};
 use super::metadata_fields::define;
+use super::scoped_stores::put;
 
 const COUNTS: &str = "/Chancery/Certificates/Counts";
 const NAMES: [&str; 6] = [
@@ -177,6 +182,42 @@ testkit::both_databases! {
         let reader = server.account(&["/certificates/collections/read/"]).await;
         let (all, none) = (admin.get(stores).await.expect(200).total(), reader.get(stores).await.expect(200).total());
         assert_eq!(all, none, "none is in a store");
+    }
+
+    async fn places_that_move_are_found_where_they_are(server: TestServer) {
+        let admin = server.admin();
+        let agent = pem_agent(&server).await;
+        let mut store = pem(agent, "/first");
+        let id = create(&admin, store.clone()).await;
+        let mut maker = Maker::new();
+        let leaf = maker.record(&server, &Wanted::new("CN=leaf.pages.example")).await;
+        let issuer = maker.record(&server, &Wanted::new("CN=issuer.pages.example")).await;
+        put(&server, &id, "site", leaf).await;
+        let entry = store_entry_certificates::Entity::find().one(server.app().db().read()).await.unwrap().unwrap();
+        let above = store_entry_certificates::ActiveModel {
+            chain_level: Set(1),
+            certificate_id: Set(issuer),
+            ..entry.into()
+        };
+        let work = server.app().db().write("test.above", move |tx| {
+            Box::pin(async move {
+                let row = store_entry_certificates::Entity::insert(above);
+                row.exec_without_returning(tx).await.map_err(db::Error::from)
+            })
+        });
+        work.await.unwrap();
+        let found = async |path: &str| {
+            let path = format!("/Certificates?QueryString=CertStorePath%20-eq%20%22{path}%22");
+            admin.get(&path).await.expect(200).total()
+        };
+        assert_eq!((found("/first").await, found("/second").await), (Some(2), Some(0)));
+        store["Id"] = json!(id);
+        store["StorePath"] = json!("/second");
+        admin.put("/CertificateStores", &store).await.expect(200);
+        assert_eq!((found("/first").await, found("/second").await), (Some(0), Some(2)));
+        // The entry goes with its own certificate, and the place of what is above with the entry.
+        admin.delete(&format!("/Certificates/{leaf}")).await.expect(204);
+        assert_eq!(found("/second").await, Some(0));
     }
 
     async fn counts_are_those_of_the_inventory(server: TestServer) {

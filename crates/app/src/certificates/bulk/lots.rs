@@ -95,7 +95,9 @@ impl Plan {
         let role = role_by_id(tx, id).await?;
         let gone =
             || Error::conflict("The security role that was to own the certificates is gone.");
-        cx.authorize_first_owner(&role.ok_or_else(gone)?)
+        let role = role.ok_or_else(gone)?;
+        cx.authorize_first_owner(&role)?;
+        OwnerPolicy::load(tx).await?.usable("OwnerRoleId", &role)
     }
 
     /// The new ones. Answers their ids.
