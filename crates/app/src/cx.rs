@@ -122,6 +122,8 @@ pub struct Cx {
     address: Option<IpAddr>,
     recorder: Option<Arc<Recorder>>,
     past: Option<Arc<Past>>,
+    /// Where the clock stands still.
+    stopped_at: Option<i64>,
 }
 
 /// Another moment than now.
@@ -147,6 +149,7 @@ impl Cx {
             address,
             recorder: None,
             past: None,
+            stopped_at: None,
         }
     }
 
@@ -178,6 +181,7 @@ impl Cx {
             address: None,
             recorder: None,
             past: None,
+            stopped_at: None,
         }
     }
 
@@ -209,6 +213,14 @@ impl Cx {
         }
     }
 
+    /// The same request with the clock standing still, so that all of its parts mean the same moment.
+    pub(crate) fn with_clock_at(&self, now: i64) -> Self {
+        Self {
+            stopped_at: Some(now),
+            ..self.clone()
+        }
+    }
+
     /// Whether it is now then.
     pub(crate) fn is_past(&self) -> bool {
         self.past.is_some()
@@ -231,9 +243,8 @@ impl Cx {
 
     /// Now, in epoch milliseconds.
     pub fn now(&self) -> i64 {
-        self.past
-            .as_ref()
-            .map_or_else(|| self.app.clock.now(), |past| past.at)
+        let at = self.past.as_ref().map(|past| past.at).or(self.stopped_at);
+        at.unwrap_or_else(|| self.app.clock.now())
     }
 
     /// A new identifier.

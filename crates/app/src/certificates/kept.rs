@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::noted::Moment;
 use super::sets::Ids;
+use crate::app::App;
 
 /// What an entry takes besides its key and its ids.
 const ENTRY: usize = 128;
-/// Lists are put together before somebody asks for a later page, but for no more than one part in so many of the time.
+/// Lists are put together before somebody waits for them, but then nothing is for so many times as long.
 const REST: u32 = 8;
 
 /// Everything that is kept.
@@ -106,24 +107,56 @@ impl Lists {
         self.lock().forget(key);
     }
 
-    /// Whether something may be put together that nobody waits for; then it is under way until `prepared`.
-    pub(super) fn prepares(&self) -> bool {
-        let mut kept = self.lock();
-        let is_rested = kept.rest_until.is_none_or(|until| until <= Instant::now());
-        let begins = is_rested && !kept.is_preparing;
-        kept.is_preparing |= begins;
-        begins
-    }
-
-    /// After so much work for nobody who waits.
-    pub(super) fn prepared(&self, work: Duration) {
-        let mut kept = self.lock();
-        kept.is_preparing = false;
-        kept.rest_until = Instant::now().checked_add(work * REST);
+    /// Whether so many orders of so many certificates fit beside the sets.
+    pub(super) fn has_room(&self, orders: usize, certificates: usize) -> bool {
+        let each = certificates.saturating_mul(size_of::<u32>());
+        orders.saturating_mul(each) <= self.octets_max / 4 * 3
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// That something is put together which nobody waits for: one at a time, and not all the time.
+pub(super) struct Preparing {
+    app: Arc<App>,
+    began: Instant,
+    worked: Duration,
+}
+
+impl Preparing {
+    /// Nothing while somebody else does so, or after he did.
+    pub(super) fn begin(app: &Arc<App>) -> Option<Self> {
+        let began = Instant::now();
+        let mut kept = app.certificate_lists.lock();
+        if kept.is_preparing || kept.rest_until.is_some_and(|until| until > began) {
+            return None;
+        }
+        kept.is_preparing = true;
+        Some(Self {
+            app: Arc::clone(app),
+            began,
+            worked: Duration::ZERO,
+        })
+    }
+
+    /// Rests as long as it worked since the last time.
+    pub(super) async fn rest(&mut self) {
+        let worked = self.began.elapsed();
+        self.worked += worked;
+        tokio::time::sleep(worked).await;
+        self.began = Instant::now();
+    }
+}
+
+impl Drop for Preparing {
+    fn drop(&mut self) {
+        let worked = self.worked + self.began.elapsed();
+        let rest = Ord::max(worked, Duration::from_millis(1)) * REST;
+        let mut kept = self.app.certificate_lists.lock();
+        kept.is_preparing = false;
+        kept.rest_until = Instant::now().checked_add(rest);
     }
 }
 
@@ -147,6 +180,7 @@ mod tests {
             running: 0,
             others: 0,
             at: 0,
+            until: 0,
         };
         let list = |count: usize| Entry {
             moment,

@@ -1,15 +1,22 @@
 //! Which certificates a query means, out of the sets of its comparisons.
 //!
-//! A comparison alone is read by its own index, which many queries share and every database knows how to do; what is broad in a query is
-//! put together in memory. Where one part of a query is few, the database asks the rest of these.
+//! What is compared with a field that lists are sorted by stands side by side in the order of that field, so that with the order two
+//! ends say it all. Any other comparison is read by its own index, which many queries share and every database knows how to do; what
+//! is broad in a query is put together in memory. Where one part of a query is few, the database asks the rest of these.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use db::tables::certificates;
+use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
+use sea_orm::{ColumnTrait, Condition};
 use search::Expression;
 
+use super::noted::View;
+use super::orders::Order;
+use super::record::STATE_REVOKED;
 use super::sets::{Ids, Set, Stop};
-use crate::cx::Cx;
-use crate::web::list::Field;
+use crate::web::list::{self, Field};
 
 /// So many the database asks the rest of.
 pub(super) const FEW: usize = if cfg!(feature = "testing") { 3 } else { 5_000 };
@@ -17,67 +24,210 @@ pub(super) const FEW: usize = if cfg!(feature = "testing") { 3 } else { 5_000 };
 /// Comparisons that are put together. Of more, the database asks each certificate once.
 const PARTS_MAX: usize = 16;
 
-/// The certificates that an expression means at the moment of the snapshot.
+/// The certificates that an expression means.
 ///
 /// # Errors
 /// 400 for a bad query; when what is kept is of a later moment, or they are more than may be kept; those of the database.
 pub(super) async fn of_query(
-    cx: &Cx,
-    snapshot: &db::Snapshot,
+    view: &View,
     query: &Expression,
     fields: &'static [Field],
 ) -> Result<Arc<Ids>, Stop> {
-    let whole = Set::of_query(cx, snapshot, query, fields).await?;
-    if let Some(set) = whole.current(snapshot).await? {
+    let whole = Set::of_query(view, query, fields).await?;
+    if let Some(set) = known(view, &whole, query, fields).await? {
         return Ok(set);
     }
     if query.comparisons().len() > PARTS_MAX {
-        return whole.read_all(snapshot).await;
+        return whole.read_all().await;
     }
     match query {
-        Expression::And(parts) => all_of(cx, snapshot, &whole, parts, fields).await,
+        Expression::And(parts) => all_of(view, &whole, parts, fields).await,
         Expression::Or(parts) => {
-            if let Some(set) = whole.read(snapshot, FEW).await? {
+            if let Some(set) = whole.read(FEW).await? {
                 return Ok(set);
             }
             let mut either = Ids::default();
             for part in parts {
-                let set = Box::pin(of_query(cx, snapshot, part, fields)).await?;
+                let set = Box::pin(of_query(view, part, fields)).await?;
                 either = either.or(&set);
             }
             let either = Arc::new(either);
-            whole.hold(snapshot, Arc::clone(&either)).await?;
+            whole.keep(Arc::clone(&either));
             Ok(either)
         }
-        Expression::Not(_) | Expression::Comparison(_) => whole.read_all(snapshot).await,
+        Expression::Not(_) | Expression::Comparison(_) => whole.read_all().await,
     }
 }
 
+/// Those that lists show: revoked ones too or not, and expired ones.
+///
+/// # Errors
+/// As above.
+pub(super) async fn shown(view: &View, revoked: bool, expired: bool) -> Result<Arc<Ids>, Stop> {
+    let shown = Set::shown(view, revoked, expired);
+    if let Some(set) = shown.current().await? {
+        return Ok(set);
+    }
+    let mut stretched = Vec::new();
+    if !revoked {
+        // As queries compare it: a statement's text is prepared once, with the types that its values have then.
+        let state = Expr::col((certificates::Entity, certificates::Column::State));
+        let is_revoked = state.eq(i64::from(STATE_REVOKED)).into_condition();
+        stretched.push(("CertState", vec![is_revoked], true));
+    }
+    if !expired {
+        let is_valid = certificates::Column::NotAfter.gt(view.moment.at);
+        stretched.push(("NotAfter", vec![is_valid.into_condition()], false));
+    }
+    if stretched.is_empty() {
+        stretched.push(("Id", Vec::new(), true));
+    }
+    let mut all: Option<Ids> = None;
+    for (field, each, others) in stretched {
+        let Some(some) = stretches(view, field, each, others).await? else {
+            return shown.read_all().await;
+        };
+        all = Some(match all {
+            Some(all) => all.and(&some),
+            None => some,
+        });
+    }
+    let all = Arc::new(all.unwrap_or_default());
+    shown.keep(Arc::clone(&all));
+    Ok(all)
+}
+
+/// What is kept, or can be said by an order that is kept.
+async fn known(
+    view: &View,
+    set: &Set<'_>,
+    query: &Expression,
+    fields: &'static [Field],
+) -> Result<Option<Arc<Ids>>, Stop> {
+    if let Some(set) = set.current().await? {
+        return Ok(Some(set));
+    }
+    let (comparison, negated) = match query {
+        Expression::Comparison(comparison) => (comparison, false),
+        Expression::Not(part) => match &**part {
+            Expression::Comparison(comparison) => (comparison, true),
+            _ => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    let Some(found) = list::side_by_side(comparison, negated, fields) else {
+        return Ok(None);
+    };
+    if found.each.len() > PARTS_MAX {
+        return Ok(None);
+    }
+    let mut conditions = Vec::with_capacity(found.each.len());
+    for comparison in found.each {
+        let comparison = Expression::Comparison(comparison);
+        conditions.push(list::condition(&view.cx, Some(&comparison), fields)?);
+    }
+    let Some(ids) = stretches(view, found.field, conditions, found.others).await? else {
+        return Ok(None);
+    };
+    let ids = Arc::new(ids);
+    set.keep(Arc::clone(&ids));
+    Ok(Some(ids))
+}
+
+/// Those for which one of the conditions holds, or none does, each of which says a stretch of a field's order; nothing where the order
+/// is not kept.
+async fn stretches(
+    view: &View,
+    field: &str,
+    each: Vec<Condition>,
+    others: bool,
+) -> Result<Option<Ids>, Stop> {
+    let order = Order::by(view, field)?;
+    let Some(ids) = order.current().await? else {
+        return Ok(None);
+    };
+    let mut inside = Vec::with_capacity(each.len());
+    for condition in each {
+        match order.stretch(&ids, condition).await? {
+            Some(stretch) => inside.push(stretch),
+            None => return Ok(None),
+        }
+    }
+    if others {
+        inside = between(inside, ids.len());
+    }
+    let either = |all: Ids, stretch: Range<usize>| all.or(&Ids::new(&ids[stretch]));
+    Ok(Some(inside.into_iter().fold(Ids::default(), either)))
+}
+
+/// What is before, between and after stretches of a list.
+fn between(mut inside: Vec<Range<usize>>, length: usize) -> Vec<Range<usize>> {
+    inside.sort_unstable_by_key(|stretch| stretch.start);
+    let mut outside = Vec::with_capacity(inside.len() + 1);
+    let mut done = 0;
+    for stretch in inside {
+        outside.push(done..Ord::max(done, stretch.start));
+        done = Ord::max(done, stretch.end);
+    }
+    outside.push(done..length);
+    outside
+}
+
 async fn all_of(
-    cx: &Cx,
-    snapshot: &db::Snapshot,
+    view: &View,
     whole: &Set<'_>,
     parts: &[Expression],
     fields: &'static [Field],
 ) -> Result<Arc<Ids>, Stop> {
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    let both = |all: Option<Arc<Ids>>, set: Arc<Ids>| match all {
+        Some(all) => Some(Arc::new(all.and(&set))),
+        None => Some(set),
+    };
+    let (mut all, mut unknown) = (None, Vec::new());
     for part in parts {
-        let set = Set::of_query(cx, snapshot, part, fields).await?;
-        let found = match set.current(snapshot).await? {
-            Some(found) => Some(found),
-            None => set.read(snapshot, FEW).await?,
-        };
-        match found {
-            Some(few) if few.len() <= FEW => return whole.read_among(snapshot, &few).await,
-            Some(found) => known.push(found),
-            None => unknown.push(part),
+        let set = Set::of_query(view, part, fields).await?;
+        match known(view, &set, part, fields).await? {
+            Some(found) => all = both(all, found),
+            None => unknown.push((part, set)),
         }
     }
-    for part in unknown {
-        known.push(Box::pin(of_query(cx, snapshot, part, fields)).await?);
+    let mut broad = Vec::new();
+    for (part, set) in unknown {
+        if let Some(few) = all.as_ref().filter(|all| all.len() <= FEW) {
+            return whole.read_among(few).await;
+        }
+        match set.read(FEW).await? {
+            Some(found) => all = both(all, found),
+            None => broad.push(part),
+        }
     }
-    let both = |all: Arc<Ids>, set: Arc<Ids>| Arc::new(all.and(&set));
-    let all = known.into_iter().reduce(both).unwrap_or_default();
-    whole.hold(snapshot, Arc::clone(&all)).await?;
+    for part in broad {
+        if let Some(few) = all.as_ref().filter(|all| all.len() <= FEW) {
+            return whole.read_among(few).await;
+        }
+        all = both(all, Box::pin(of_query(view, part, fields)).await?);
+    }
+    let all = all.unwrap_or_default();
+    whole.keep(Arc::clone(&all));
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_between_stretches() {
+        let ids =
+            |stretches: Vec<Range<usize>>| stretches.into_iter().flatten().collect::<Vec<_>>();
+        for (inside, outside) in [
+            (vec![], vec![0, 1, 2, 3, 4, 5]),
+            (vec![0..3, 3..6], vec![]),
+            (vec![4..5, 1..2], vec![0, 2, 3, 5]),
+            // The same value twice, and one that nobody has.
+            (vec![2..4, 2..4, 0..0], vec![0, 1, 4, 5]),
+        ] {
+            assert_eq!(ids(between(inside, 6)), outside);
+        }
+    }
 }

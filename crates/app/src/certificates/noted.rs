@@ -6,9 +6,10 @@
 //! number or a higher one. So what is asked for may have been seen already, but nothing is left out, and nobody waits for anybody.
 
 use db::tables::certificate_changes::{ActiveModel, Entity};
-use sea_orm::{ActiveValue, ConnectionTrait, EntityTrait, Statement};
+use sea_orm::{ActiveValue, ConnectionTrait, DbBackend, EntityTrait, Statement};
 
 use crate::app::App;
+use crate::cx::Cx;
 use crate::error::Error;
 
 /// Notes that are kept.
@@ -77,6 +78,8 @@ pub(super) struct Moment {
     pub(super) others: i64,
     /// The time by which it was decided what has expired.
     pub(super) at: i64,
+    /// When the next certificate expires.
+    pub(super) until: i64,
 }
 
 impl Moment {
@@ -86,6 +89,10 @@ impl Moment {
             .iter()
             .any(|table| statement.contains(table));
         !asks || before.others == self.others
+    }
+
+    fn transactions(self) -> (i64, i64, i64) {
+        (self.mark, self.end, self.running)
     }
 }
 
@@ -100,98 +107,114 @@ pub(super) enum Changed {
     Later,
 }
 
-/// The moment that the connection sees, and what changed since another one.
-///
-/// # Errors
-/// Those of the database.
-pub(super) async fn since(
-    connection: &impl ConnectionTrait,
-    before: Option<Moment>,
-    now: i64,
-) -> Result<(Moment, Changed), Error> {
-    let backend = connection.get_database_backend();
-    let (mark, end, running) = match backend {
-        sea_orm::DbBackend::Sqlite => {
-            let next = "(SELECT COALESCE(MAX(version), 0) + 1 FROM certificate_changes)";
-            (next, next, "0")
-        }
-        _ => (
-            "pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
-            "pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
-            "hashtextextended(pg_current_snapshot()::text, 0)",
-        ),
-    };
-    let sum = |names: &str| {
-        format!(
-            "(SELECT CAST(COALESCE(SUM(value), 0) AS BIGINT) FROM counters WHERE name IN ({names}))"
-        )
-    };
-    let (forgotten, others) = (
-        sum(&format!("'{FORGOTTEN}'")),
-        sum("'security generation', 'certificate stores generation'"),
-    );
-    let head = format!(
-        "SELECT {mark} AS mark, {end} AS mark_end, CAST({running} AS BIGINT) AS running, {forgotten} AS forgotten, {others} AS others"
-    );
-    let sql = match before {
-        None => format!("{head}, NULL AS first_id, NULL AS last_id"),
-        Some(Moment { mark, at, .. }) => format!(
-            "{head}, first_id, last_id FROM (SELECT 1 AS one) AS one LEFT JOIN (
-                SELECT first_id, last_id FROM (
-                    SELECT first_id, last_id FROM certificate_changes WHERE version >= {mark}
-                    UNION ALL SELECT id, id FROM certificates WHERE not_after > {at} AND not_after <= {now}
-                ) AS either LIMIT {}
-            ) AS noted ON TRUE",
-            IDS_MAX + 1
-        ),
-    };
-    let rows = connection
-        .query_all_raw(Statement::from_string(backend, sql))
-        .await?;
-    let Some(row) = rows.first() else {
-        return Err(Error::internal("a moment without a row"));
-    };
-    let moment = Moment {
-        mark: row.try_get("", "mark")?,
-        end: row.try_get("", "mark_end")?,
-        running: row.try_get("", "running")?,
-        others: row.try_get("", "others")?,
-        at: now,
-    };
-    let forgotten: i64 = row.try_get("", "forgotten")?;
-    let Some(before) = before else {
-        return Ok((moment, Changed::Unknown));
-    };
-    // Of two with the same ends, others under way, nobody knows which is the later one. The same with the clock, unless it was put back.
-    let is_later = before.mark > moment.mark
-        || before.end > moment.end
-        || ((before.mark, before.end) == (moment.mark, moment.end)
-            && before.running != moment.running)
-        || (before.at > now && before.at <= now + CLOCK_MS);
-    if is_later {
-        return Ok((moment, Changed::Later));
-    }
-    if before.mark <= forgotten || before.at > now {
-        return Ok((moment, Changed::Unknown));
-    }
-    let mut ids: Vec<i64> = Vec::new();
-    for row in &rows {
-        let (first, last): (Option<i64>, Option<i64>) =
-            (row.try_get("", "first_id")?, row.try_get("", "last_id")?);
-        let (Some(first), Some(last)) = (first, last) else {
-            continue;
+/// The database at one moment: all that is read through the snapshot is of it, and the context's clock stands still.
+pub(super) struct View {
+    pub(super) cx: Cx,
+    pub(super) snapshot: db::Snapshot,
+    pub(super) moment: Moment,
+    /// Up to which note all were forgotten.
+    forgotten: i64,
+}
+
+impl View {
+    /// The present.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn open(cx: &Cx) -> Result<Self, Error> {
+        let (snapshot, at) = (cx.db().snapshot().await?, cx.now());
+        let backend = snapshot.get_database_backend();
+        let (mark, end, running) = match backend {
+            DbBackend::Sqlite => {
+                let next = "(SELECT COALESCE(MAX(version), 0) + 1 FROM certificate_changes)";
+                (next, next, "0")
+            }
+            _ => (
+                "pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
+                "pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+                "hashtextextended(pg_current_snapshot()::text, 0)",
+            ),
         };
-        if last.saturating_sub(first) >= i64::try_from(IDS_MAX).unwrap_or(i64::MAX) {
-            return Ok((moment, Changed::Unknown));
-        }
-        ids.extend(first..=last);
-        if ids.len() > IDS_MAX {
-            return Ok((moment, Changed::Unknown));
-        }
+        let sum = |names: &str| {
+            format!(
+                "(SELECT CAST(COALESCE(SUM(value), 0) AS BIGINT) FROM counters WHERE name IN ({names}))"
+            )
+        };
+        let (forgotten, others) = (
+            sum(&format!("'{FORGOTTEN}'")),
+            sum("'security generation', 'certificate stores generation'"),
+        );
+        // The text is always the same, so that it is planned once.
+        let sql = format!(
+            "SELECT {mark} AS mark, {end} AS mark_end, CAST({running} AS BIGINT) AS running, {forgotten} AS forgotten,
+             {others} AS others, (SELECT MIN(not_after) FROM certificates WHERE not_after > $1) AS until"
+        );
+        let statement = Statement::from_sql_and_values(backend, sql, [at.into()]);
+        let row = snapshot.query_one_raw(statement).await?;
+        let row = row.ok_or_else(|| Error::internal("a moment without a row"))?;
+        let until: Option<i64> = row.try_get("", "until")?;
+        let moment = Moment {
+            mark: row.try_get("", "mark")?,
+            end: row.try_get("", "mark_end")?,
+            running: row.try_get("", "running")?,
+            others: row.try_get("", "others")?,
+            at,
+            until: until.unwrap_or(i64::MAX),
+        };
+        let forgotten = row.try_get("", "forgotten")?;
+        Ok(Self {
+            cx: cx.with_clock_at(at),
+            snapshot,
+            moment,
+            forgotten,
+        })
     }
-    ids.sort_unstable();
-    ids.dedup();
-    Ok((moment, Changed::Ids(ids)))
+
+    /// What changed since another moment.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn since(&self, before: Moment) -> Result<Changed, Error> {
+        let Moment { mark, end, at, .. } = self.moment;
+        let is_same = before.transactions() == self.moment.transactions();
+        // Of two with the same ends, others under way, nobody knows which is the later one. The same with the clock, unless it was
+        // put back.
+        let is_later = before.mark > mark
+            || before.end > end
+            || ((before.mark, before.end) == (mark, end) && !is_same)
+            || (before.at > at && before.at <= at + CLOCK_MS);
+        if is_later {
+            return Ok(Changed::Later);
+        }
+        if before.mark <= self.forgotten || before.at > at {
+            return Ok(Changed::Unknown);
+        }
+        if is_same && at < before.until {
+            return Ok(Changed::Ids(Vec::new()));
+        }
+        let backend = self.snapshot.get_database_backend();
+        let sql = format!(
+            "SELECT first_id, last_id FROM certificate_changes WHERE version >= $1
+             UNION ALL SELECT id, id FROM certificates WHERE not_after > $2 AND not_after <= $3 LIMIT {}",
+            IDS_MAX + 1
+        );
+        let values = [before.mark.into(), before.at.into(), at.into()];
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        let mut ids: Vec<i64> = Vec::new();
+        for row in self.snapshot.query_all_raw(statement).await? {
+            let (first, last): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            if last.saturating_sub(first) >= i64::try_from(IDS_MAX).unwrap_or(i64::MAX) {
+                return Ok(Changed::Unknown);
+            }
+            ids.extend(first..=last);
+            if ids.len() > IDS_MAX {
+                return Ok(Changed::Unknown);
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(Changed::Ids(ids))
+    }
 }
 
 /// Forgets all notes but the latest. On PostgreSQL also what a database brought along that was restored into another server, whose
@@ -211,7 +234,7 @@ pub(crate) async fn sweep(app: &App) -> Result<(), Error> {
         .query_one_raw(Statement::from_string(backend, sql))
         .await?;
     let mut statements = Vec::new();
-    if backend == sea_orm::DbBackend::Postgres {
+    if backend == DbBackend::Postgres {
         let sql = format!(
             "SELECT EXISTS (SELECT 1 FROM certificate_changes WHERE version >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
              OR EXISTS (SELECT 1 FROM counters WHERE name = '{FORGOTTEN}' AND value >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)

@@ -2,18 +2,20 @@
 //! Only the database knows the order: it is asked about some certificates at a time.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use db::tables::certificates;
 use fixedbitset::FixedBitSet;
-use sea_orm::sea_query::Expr;
-use sea_orm::{EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
+use sea_orm::sea_query::{Expr, Query, QueryStatementBuilder, SimpleExpr};
+use sea_orm::{
+    Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+};
 
 use super::fields::FIELDS;
 use super::kept::{Entry, Lists, What};
-use super::noted::{self, Changed};
+use super::noted::{Changed, View};
 use super::sets::{Stop, first_ids, ids};
-use crate::cx::Cx;
 use crate::error::Error;
 use crate::web::{Paging, list};
 
@@ -24,50 +26,58 @@ const PLACED_MAX: usize = if IS_TEST { 5 } else { 200 };
 const PROBES: usize = if IS_TEST { 3 } else { 128 };
 const PROBES_EACH: usize = if IS_TEST { 1 } else { 16 };
 
-/// The order of a field, ascending.
+/// The order of a field.
 pub(super) struct Order<'a> {
-    cx: &'a Cx,
-    /// All certificates as the caller wants them sorted.
-    wanted: Select<certificates::Entity>,
+    view: &'a View,
     /// All certificates, ascending.
     select: Select<certificates::Entity>,
+    /// All certificates, descending.
+    backwards: Select<certificates::Entity>,
     key: String,
 }
 
 impl<'a> Order<'a> {
     /// # Errors
     /// 400 for a sort field that is none.
-    pub(super) fn new(cx: &'a Cx, paging: &Paging) -> Result<Self, Error> {
+    pub(super) fn new(view: &'a View, paging: &Paging) -> Result<Self, Error> {
+        Self::by(view, paging.sort_field.as_deref().unwrap_or("Id"))
+    }
+
+    /// # Errors
+    /// 400 for a sort field that is none.
+    pub(super) fn by(view: &'a View, field: &str) -> Result<Self, Error> {
         let all = certificates::Entity::find()
             .select_only()
             .column(certificates::Column::Id);
         let tie = certificates::Column::Id;
-        let wanted = list::sorted(all.clone(), paging, &FIELDS, "Id", tie)?;
-        let select = match paging.descending() {
-            false => wanted.clone(),
-            true => list::sorted_backwards(all, paging, &FIELDS, "Id", tie)?,
+        let paging = Paging {
+            sort_field: Some(field.to_owned()),
+            ..Paging::default()
         };
-        let key = format!("order {}", select.build(cx.db().dialect().backend()));
+        let select = list::sorted(all.clone(), &paging, &FIELDS, "Id", tie)?;
+        let backwards = list::sorted_backwards(all, &paging, &FIELDS, "Id", tie)?;
+        let key = format!("order {}", select.build(view.cx.db().dialect().backend()));
         Ok(Self {
-            cx,
-            wanted,
+            view,
             select,
+            backwards,
             key,
         })
     }
 
     fn lists(&self) -> &Lists {
-        &self.cx.app().certificate_lists
+        &self.view.cx.app().certificate_lists
     }
 
-    /// As it is at the moment of the snapshot, if it is kept and little changed.
+    pub(super) fn is_kept(&self) -> bool {
+        self.lists().find(&self.key).is_some()
+    }
+
+    /// As it is now, if it is kept and little changed.
     ///
     /// # Errors
-    /// Those of the database.
-    pub(super) async fn current(
-        &self,
-        snapshot: &db::Snapshot,
-    ) -> Result<Option<Arc<Vec<u32>>>, Stop> {
+    /// When what is kept is of a later moment; those of the database.
+    pub(super) async fn current(&self) -> Result<Option<Arc<Vec<u32>>>, Stop> {
         let Some(Entry {
             moment: before,
             what: What::Order(order),
@@ -75,16 +85,15 @@ impl<'a> Order<'a> {
         else {
             return Ok(None);
         };
-        let (moment, changed) = noted::since(snapshot, Some(before), self.cx.now()).await?;
-        let order = match changed {
-            Changed::Ids(changed) if moment.holds(&self.key, before) => {
-                self.patched(snapshot, order, &changed).await?
+        let order = match self.view.since(before).await? {
+            Changed::Ids(changed) if self.view.moment.holds(&self.key, before) => {
+                self.patched(order, &changed).await?
             }
             Changed::Later => return Err(Stop::Later),
             _ => None,
         };
         match &order {
-            Some(order) => self.keep(moment, Arc::clone(order)),
+            Some(order) => self.keep(Arc::clone(order)),
             None => self.lists().forget(&self.key),
         }
         Ok(order)
@@ -94,38 +103,77 @@ impl<'a> Order<'a> {
     ///
     /// # Errors
     /// When there are more certificates than may be kept; those of the database.
-    pub(super) async fn read(&self, snapshot: &db::Snapshot) -> Result<Arc<Vec<u32>>, Stop> {
-        let (moment, _) = noted::since(snapshot, None, self.cx.now()).await?;
-        let order = ids(snapshot, self.select.clone(), self.lists().ids_max()).await?;
+    pub(super) async fn read(&self) -> Result<Arc<Vec<u32>>, Stop> {
+        let most = self.lists().ids_max();
+        let order = ids(&self.view.snapshot, self.select.clone(), most).await?;
         let order = Arc::new(order.ok_or(Stop::TooMany)?);
-        self.keep(moment, Arc::clone(&order));
+        self.keep(Arc::clone(&order));
         Ok(order)
     }
 
-    /// A part of it, from the database.
+    /// A part of it from the database, from the other end when it is wanted `descending`.
     ///
     /// # Errors
     /// Those of the database.
     pub(super) async fn part(
         &self,
-        snapshot: &db::Snapshot,
+        descending: bool,
         skip: usize,
         limit: usize,
     ) -> Result<Vec<u32>, Stop> {
-        let wanted = self.wanted.clone().offset(skip as u64);
-        let part = first_ids(snapshot, wanted, limit).await?;
+        let wanted = match descending {
+            false => self.select.clone(),
+            true => self.backwards.clone(),
+        };
+        let part = first_ids(&self.view.snapshot, wanted.offset(skip as u64), limit).await?;
         part.ok_or(Stop::TooMany)
     }
 
-    fn keep(&self, moment: noted::Moment, order: Arc<Vec<u32>>) {
-        let what = What::Order(order);
+    /// Where those are that have what stands side by side in this order: its two ends are looked for. Nothing where they are not in
+    /// what is said to be the order now.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn stretch(
+        &self,
+        order: &[u32],
+        condition: Condition,
+    ) -> Result<Option<Range<usize>>, Stop> {
+        let end = |select: &Select<certificates::Entity>| {
+            let end = select.clone().filter(condition.clone()).limit(1);
+            let end = end.into_query().into_sub_query_statement();
+            SimpleExpr::SubQuery(None, Box::new(end))
+        };
+        let ends = Query::select()
+            .expr_as(end(&self.select), "first")
+            .expr_as(end(&self.backwards), "last")
+            .to_owned();
+        let row = self.view.snapshot.query_one(&ends).await?;
+        let row = row.ok_or_else(|| Error::internal("ends without a row"))?;
+        let (first, last): (Option<i64>, Option<i64>) =
+            (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        let (Some(first), Some(last)) = (first, last) else {
+            return Ok(Some(0..0));
+        };
+        let place = |id: i64| order.iter().position(|other| i64::from(*other) == id);
+        match (place(first), place(last)) {
+            (Some(first), Some(last)) if first <= last => Ok(Some(first..last + 1)),
+            _ => {
+                // The list is not what the database has: it is read anew.
+                self.lists().forget(&self.key);
+                Ok(None)
+            }
+        }
+    }
+
+    fn keep(&self, order: Arc<Vec<u32>>) {
+        let (moment, what) = (self.view.moment, What::Order(order));
         self.lists().keep(&self.key, Entry { moment, what });
     }
 
     /// The same with those that changed in their places, and without those that are gone.
     async fn patched(
         &self,
-        snapshot: &db::Snapshot,
         order: Arc<Vec<u32>>,
         changed: &[i64],
     ) -> Result<Option<Arc<Vec<u32>>>, Error> {
@@ -153,36 +201,35 @@ impl<'a> Order<'a> {
             around.sort_unstable();
             around.dedup();
             let around: Vec<u32> = around.into_iter().map(|at| order[at]).collect();
-            if self.among(snapshot, &around).await? == around {
+            if self.among(&around).await? == around {
                 return Ok(Some(order));
             }
         }
-        let there = self.among(snapshot, &changed).await?;
+        let there = self.among(&changed).await?;
         if there.len() > PLACED_MAX {
             return Ok(None);
         }
         let mut stay = Vec::with_capacity(order.len() + there.len());
         stay.extend(order.iter().copied().filter(|id| !is_moved(*id)));
-        self.placed(snapshot, stay, &there).await
+        self.placed(stay, &there).await
     }
 
     /// Those of the ids that there are, in order.
-    async fn among(&self, snapshot: &db::Snapshot, some: &[u32]) -> Result<Vec<u32>, Error> {
+    async fn among(&self, some: &[u32]) -> Result<Vec<u32>, Error> {
         let wanted: Vec<i64> = some.iter().copied().map(i64::from).collect();
         let column = Expr::col((certificates::Entity, certificates::Column::Id));
-        let among = list::Among::new(&wanted).holds(self.cx.db().dialect(), column);
-        let found = ids(snapshot, self.select.clone().filter(among), some.len());
+        let among = list::Among::new(&wanted).holds(self.view.cx.db().dialect(), column);
+        let found = ids(
+            &self.view.snapshot,
+            self.select.clone().filter(among),
+            some.len(),
+        );
         Ok(found.await?.unwrap_or_default())
     }
 
     /// Puts ids into a sorted list: some entries of the list are compared with the new ones, which leaves for each a smaller part of
     /// the list, until there is one place.
-    async fn placed(
-        &self,
-        snapshot: &db::Snapshot,
-        list: Vec<u32>,
-        new: &[u32],
-    ) -> Result<Option<Arc<Vec<u32>>>, Error> {
+    async fn placed(&self, list: Vec<u32>, new: &[u32]) -> Result<Option<Arc<Vec<u32>>>, Error> {
         let mut places: Vec<(u32, usize, usize)> =
             new.iter().map(|id| (*id, 0, list.len())).collect();
         let width = |places: &[(u32, usize, usize)]| -> usize {
@@ -211,7 +258,7 @@ impl<'a> Order<'a> {
             probes.dedup();
             let asked = probes.iter().filter_map(|at| list.get(*at)).chain(new);
             let asked: Vec<u32> = asked.copied().collect();
-            let order = self.among(snapshot, &asked).await?;
+            let order = self.among(&asked).await?;
             narrowed(&list, &probes, &order, &mut places);
             if width(&places) >= before {
                 // The list is not what the database has: it is read anew.

@@ -7,7 +7,6 @@
 //! database is asked for its begin, or to sort those that are few, and it is put together after the answer.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use db::tables::certificates;
 use sea_orm::sea_query::Expr;
@@ -15,8 +14,9 @@ use sea_orm::{EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Select};
 use search::Expression;
 
 use super::fields::{FIELDS, SAVED};
-use super::kept::Lists;
+use super::kept::{Lists, Preparing};
 use super::listing::{meant, shown};
+use super::noted::View;
 use super::orders::Order;
 use super::sets::{Ids, Set, Stop};
 use super::{counts, members};
@@ -57,11 +57,10 @@ impl Asked {
     /// 400 for an unknown collection, a bad query, and a sort field or page that is none; those of the database.
     pub(super) async fn page(&self) -> Result<(u64, Vec<i64>), Error> {
         let (skip, limit) = self.paging.window()?;
-        let order = Order::new(&self.cx, &self.paging)?;
         // Nothing of the past is kept.
         let tries = if self.cx.is_past() { 0 } else { TRIES };
         for _ in 0..tries {
-            match self.kept_page(&order, skip, limit).await {
+            match self.kept_page(skip, limit).await {
                 Ok(Some(page)) => return Ok(page),
                 Ok(None) | Err(Stop::TooMany) => break,
                 Err(Stop::Later) => {}
@@ -78,16 +77,15 @@ impl Asked {
     /// # Errors
     /// 400 for an unknown collection and a bad query; those of the database.
     pub(super) async fn exact_total(&self) -> Result<u64, Error> {
-        for _ in 0..TRIES {
-            let snapshot = self.cx.db().snapshot().await?;
-            if self.is_counted() {
-                return self.total(&snapshot).await;
-            }
-            match self.members(&snapshot).await {
-                Ok(set) => return Ok(set.len() as u64),
-                Err(Stop::TooMany) => break,
-                Err(Stop::Later | Stop::Busy) => {}
-                Err(Stop::Error(error)) => return Err(error),
+        if !self.is_counted() {
+            for _ in 0..TRIES {
+                let view = View::open(&self.cx).await?;
+                match self.members(&view).await {
+                    Ok(set) => return Ok(set.len() as u64),
+                    Err(Stop::TooMany) => break,
+                    Err(Stop::Later | Stop::Busy) => {}
+                    Err(Stop::Error(error)) => return Err(error),
+                }
             }
         }
         let snapshot = self.cx.db().snapshot().await?;
@@ -95,46 +93,40 @@ impl Asked {
     }
 
     /// From what is kept. Nothing where the database is asked more easily.
-    async fn kept_page(
-        &self,
-        order: &Order<'_>,
-        skip: u64,
-        limit: u64,
-    ) -> Result<Option<(u64, Vec<i64>)>, Stop> {
-        let snapshot = self.cx.db().snapshot().await?;
+    async fn kept_page(&self, skip: u64, limit: u64) -> Result<Option<(u64, Vec<i64>)>, Stop> {
+        let view = View::open(&self.cx).await?;
+        let order = Order::new(&view, &self.paging)?;
         if self.is_counted() && skip < FAR {
             // What everybody asks first, and the database has counted.
-            let all = Set::shown(&self.cx, self.revoked, self.expired);
-            if all.current(&snapshot).await?.is_none() {
-                drop(snapshot);
+            let all = Set::shown(&view, self.revoked, self.expired);
+            if all.current().await?.is_none() {
+                drop(view);
                 self.prepare();
                 return Ok(None);
             }
         }
-        let set = self.members(&snapshot).await?;
+        let set = self.members(&view).await?;
         let total = set.len() as u64;
         if skip >= total {
             return Ok(Some((total, Vec::new())));
         }
-        if let Some(ids) = order.current(&snapshot).await? {
+        if let Some(ids) = order.current().await? {
             return Ok(Some((total, self.part(&ids, &set, skip, limit))));
         }
         if set.len() <= FEW {
-            let page = self.few(&snapshot, &set, skip, limit).await?;
-            drop(snapshot);
-            if set.len() > FEW / 4 {
-                self.prepare();
-            }
-            return Ok(Some((total, page)));
-        }
-        if skip < FAR
-            && let Some(page) = self.begin(&snapshot, order, &set, skip, limit).await?
-        {
-            drop(snapshot);
+            let page = self.few(&view, &set, skip, limit).await?;
+            drop(view);
             self.prepare();
             return Ok(Some((total, page)));
         }
-        let ids = self.whole(&snapshot, order).await?;
+        if skip < FAR
+            && let Some(page) = self.begin(&order, &set, skip, limit).await?
+        {
+            drop(view);
+            self.prepare();
+            return Ok(Some((total, page)));
+        }
+        let ids = self.whole(&order).await?;
         Ok(Some((total, self.part(&ids, &set, skip, limit))))
     }
 
@@ -144,32 +136,31 @@ impl Asked {
     }
 
     /// Those that are meant and shown.
-    async fn members(&self, snapshot: &db::Snapshot) -> Result<Arc<Ids>, Stop> {
-        let cx = &self.cx;
+    async fn members(&self, view: &View) -> Result<Arc<Ids>, Stop> {
         let mut parts = Vec::new();
         if let Some(query) = &self.query {
-            parts.push(members::of_query(cx, snapshot, query, &FIELDS).await?);
+            parts.push(members::of_query(view, query, &FIELDS).await?);
         }
         if let Through::Collection(id) = self.through
-            && let Some(query) = crate::collections::query(snapshot, id).await?
+            && let Some(query) = crate::collections::query(&view.snapshot, id).await?
         {
-            parts.push(members::of_query(cx, snapshot, &query, &SAVED).await?);
+            parts.push(members::of_query(view, &query, &SAVED).await?);
         }
         let both = |all: Arc<Ids>, set: Arc<Ids>| Arc::new(all.and(&set));
-        let meant = parts.into_iter().reduce(both);
-        if self.revoked
-            && self.expired
-            && let Some(meant) = meant
-        {
+        let Some(meant) = parts.into_iter().reduce(both) else {
+            return members::shown(view, self.revoked, self.expired).await;
+        };
+        if self.revoked && self.expired {
             return Ok(meant);
         }
-        let shown = Set::shown(cx, self.revoked, self.expired);
-        match (meant, shown.current(snapshot).await?) {
-            (Some(meant), Some(shown)) => Ok(both(meant, shown)),
-            (Some(few), None) if few.len() <= members::FEW => shown.of_few(snapshot, &few).await,
-            (Some(meant), None) => Ok(both(meant, shown.read_all(snapshot).await?)),
-            (None, Some(shown)) => Ok(shown),
-            (None, None) => shown.read_all(snapshot).await,
+        let shown = Set::shown(view, self.revoked, self.expired);
+        match shown.current().await? {
+            Some(shown) => Ok(both(meant, shown)),
+            None if meant.len() <= members::FEW => shown.of_few(&meant).await,
+            None => {
+                let shown = members::shown(view, self.revoked, self.expired).await?;
+                Ok(both(meant, shown))
+            }
         }
     }
 
@@ -189,13 +180,7 @@ impl Asked {
     }
 
     /// A page of few certificates, which the database sorts.
-    async fn few(
-        &self,
-        snapshot: &db::Snapshot,
-        set: &Ids,
-        skip: u64,
-        limit: u64,
-    ) -> Result<Vec<i64>, Stop> {
+    async fn few(&self, view: &View, set: &Ids, skip: u64, limit: u64) -> Result<Vec<i64>, Stop> {
         let ids: Vec<i64> = set.ids().collect();
         let column = Expr::col((certificates::Entity, certificates::Column::Id));
         let among = list::Among::new(&ids).holds(self.cx.db().dialect(), column);
@@ -205,13 +190,12 @@ impl Asked {
             .filter(among);
         let sorted = self.sorted(found, self.paging.descending())?;
         let page = sorted.offset(skip).limit(limit).into_tuple();
-        Ok(page.all(snapshot).await?)
+        Ok(page.all(&view.snapshot).await?)
     }
 
     /// A page near the begin of an order that is not kept. Nothing where too little of the begin is in the set.
     async fn begin(
         &self,
-        snapshot: &db::Snapshot,
         order: &Order<'_>,
         set: &Ids,
         skip: u64,
@@ -223,7 +207,7 @@ impl Asked {
         let (mut found, mut passed) = (Vec::new(), 0);
         for time in 0..TIMES {
             let some = BEGIN << time;
-            let ids = order.part(snapshot, passed, some).await?;
+            let ids = order.part(self.paging.descending(), passed, some).await?;
             passed += some;
             found.extend(ids.into_iter().filter(|id| set.contains(*id)));
             if found.len() >= after {
@@ -235,42 +219,52 @@ impl Asked {
     }
 
     /// The whole order, put together now, by one at a time.
-    async fn whole(
-        &self,
-        snapshot: &db::Snapshot,
-        order: &Order<'_>,
-    ) -> Result<Arc<Vec<u32>>, Stop> {
+    async fn whole(&self, order: &Order<'_>) -> Result<Arc<Vec<u32>>, Stop> {
         let Ok(_turn) = self.lists().turn.try_lock() else {
             return Err(Stop::Busy);
         };
         // It may have been just before.
-        match order.current(snapshot).await? {
+        match order.current().await? {
             Some(ids) => Ok(ids),
-            None => order.read(snapshot).await,
+            None => order.read().await,
         }
     }
 
-    /// Puts together what is not there yet for who asks next.
+    /// Puts together what is not there yet for who asks next: this list, and every order that lists may be sorted by.
     fn prepare(&self) {
-        if !self.lists().prepares() {
+        let Some(mut preparing) = Preparing::begin(self.cx.app()) else {
             return;
-        }
+        };
         let asked = self.clone();
         tokio::spawn(async move {
-            let began = Instant::now();
-            if let Err(Stop::Error(error)) = asked.put_together().await {
+            if let Err(Stop::Error(error)) = asked.put_together(&mut preparing).await {
                 tracing::warn!(%error, "a list could not be put together");
             }
-            let took = Ord::max(began.elapsed(), Duration::from_millis(1));
-            asked.lists().prepared(took);
         });
     }
 
-    async fn put_together(&self) -> Result<(), Stop> {
-        let order = Order::new(&self.cx, &self.paging)?;
-        let snapshot = self.cx.db().snapshot().await?;
-        self.members(&snapshot).await?;
-        self.whole(&snapshot, &order).await?;
+    async fn put_together(&self, preparing: &mut Preparing) -> Result<(), Stop> {
+        let view = View::open(&self.cx).await?;
+        let all = self.whole(&Order::new(&view, &self.paging)?).await?;
+        self.members(&view).await?;
+        drop(view);
+        let sortable = || FIELDS.iter().filter(|field| field.sortable);
+        if !self.lists().has_room(sortable().count(), all.len()) {
+            return Ok(());
+        }
+        for field in sortable() {
+            preparing.rest().await;
+            let view = View::open(&self.cx).await?;
+            let order = Order::by(&view, field.name)?;
+            if order.is_kept() {
+                continue;
+            }
+            match self.whole(&order).await {
+                // Somebody else puts one together.
+                Ok(_) | Err(Stop::Later | Stop::Busy) => {}
+                Err(stop) => return Err(stop),
+            }
+        }
         Ok(())
     }
 
@@ -281,11 +275,12 @@ impl Asked {
     /// Without what is kept.
     async fn database_page(&self, skip: u64, limit: u64) -> Result<(u64, Vec<i64>), Error> {
         let snapshot = self.cx.db().snapshot().await?;
-        let total = self.total(&snapshot).await?;
         let descending = self.paging.descending();
         let ids = self.ids(&snapshot).await?;
+        let page = self.sorted(ids.clone(), descending)?;
+        let total = self.total(&snapshot).await?;
         if skip < FAR || skip < total / 2 {
-            let page = self.sorted(ids, descending)?.offset(skip).limit(limit);
+            let page = page.offset(skip).limit(limit);
             return Ok((total, page.into_tuple().all(&snapshot).await?));
         }
         // From the nearer end.

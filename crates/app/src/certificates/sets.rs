@@ -11,10 +11,9 @@ use sea_orm::{
 };
 use search::Expression;
 
-use super::kept::{Entry, What};
+use super::kept::{Entry, Lists, What};
 use super::listing::shown;
-use super::noted::{self, Changed};
-use crate::cx::Cx;
+use super::noted::{Changed, View};
 use crate::error::Error;
 use crate::web::list::{self, Field};
 
@@ -29,7 +28,7 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    fn new(ids: &[u32]) -> Self {
+    pub(super) fn new(ids: &[u32]) -> Self {
         let most = ids.iter().max().map_or(0, |most| *most as usize + 1);
         let mut bits = FixedBitSet::with_capacity(most);
         for id in ids {
@@ -162,71 +161,67 @@ enum Of<'a> {
 
 /// A set that is kept, or will be.
 pub(super) struct Set<'a> {
-    cx: &'a Cx,
+    view: &'a View,
     of: Of<'a>,
     key: String,
-    /// What has expired has done so by now.
-    at: i64,
 }
 
 impl<'a> Set<'a> {
     /// # Errors
     /// 400 for a bad query; those of the database.
     pub(super) async fn of_query(
-        cx: &'a Cx,
-        snapshot: &db::Snapshot,
+        view: &'a View,
         query: &'a Expression,
         fields: &'static [Field],
     ) -> Result<Self, Stop> {
-        let (of, at) = (Of::Query(query, fields), cx.now());
-        let key = key(cx, of.condition(cx, snapshot, at).await?);
-        Ok(Self { cx, of, key, at })
+        let of = Of::Query(query, fields);
+        // Statements with what they compare with: the same for those only who ask for the same.
+        let statement = select(of.condition(view).await?).build(view.cx.db().dialect().backend());
+        let key = format!("set {statement}");
+        Ok(Self { view, of, key })
     }
 
     /// Those that lists show.
-    pub(super) fn shown(cx: &'a Cx, revoked: bool, expired: bool) -> Self {
+    pub(super) fn shown(view: &'a View, revoked: bool, expired: bool) -> Self {
         Self {
-            cx,
+            view,
             of: Of::Shown(revoked, expired),
             key: format!("shown {revoked} {expired}"),
-            at: cx.now(),
         }
     }
 
-    /// As it is at the moment of the snapshot, if it is kept and little changed.
+    /// As it is now, if it is kept and little changed.
     ///
     /// # Errors
     /// When what is kept is of a later moment; those of the database.
-    pub(super) async fn current(&self, snapshot: &db::Snapshot) -> Result<Option<Arc<Ids>>, Stop> {
-        let lists = &self.cx.app().certificate_lists;
+    pub(super) async fn current(&self) -> Result<Option<Arc<Ids>>, Stop> {
         let Some(Entry {
             moment: before,
             what: What::Set(set),
-        }) = lists.find(&self.key)
+        }) = self.lists().find(&self.key)
         else {
             return Ok(None);
         };
-        let (moment, changed) = noted::since(snapshot, Some(before), self.at).await?;
-        let changed = match changed {
-            Changed::Ids(changed) if moment.holds(&self.key, before) => changed,
+        let view = self.view;
+        let changed = match view.since(before).await? {
+            Changed::Ids(changed) if view.moment.holds(&self.key, before) => changed,
             Changed::Later => return Err(Stop::Later),
             _ => {
-                lists.forget(&self.key);
+                self.lists().forget(&self.key);
                 return Ok(None);
             }
         };
         if changed.is_empty() {
-            self.keep(moment, Arc::clone(&set));
+            self.keep(Arc::clone(&set));
             return Ok(Some(set));
         }
-        let condition = self.of.condition(self.cx, snapshot, self.at).await?;
         let among = certificates::Column::Id.is_in(changed.iter().copied());
-        let now = select(condition).filter(among);
-        let Some(now) = ids(snapshot, now, changed.len()).await? else {
+        let now = select(self.of.condition(view).await?).filter(among);
+        let Some(now) = ids(&view.snapshot, now, changed.len()).await? else {
             return Ok(None);
         };
         let set = Arc::new(set.patched(&changed, &now));
-        self.keep(moment, Arc::clone(&set));
+        self.keep(Arc::clone(&set));
         Ok(Some(set))
     }
 
@@ -234,27 +229,23 @@ impl<'a> Set<'a> {
     ///
     /// # Errors
     /// Those of the database.
-    pub(super) async fn read(
-        &self,
-        snapshot: &db::Snapshot,
-        most: usize,
-    ) -> Result<Option<Arc<Ids>>, Stop> {
+    pub(super) async fn read(&self, most: usize) -> Result<Option<Arc<Ids>>, Stop> {
+        let view = self.view;
         let condition = match self.of {
             Of::Query(query, fields) => {
-                super::narrowed(snapshot, self.cx, Some(query), fields).await?
+                super::narrowed(&view.snapshot, &view.cx, Some(query), fields).await?
             }
-            Of::Shown(..) => self.of.condition(self.cx, snapshot, self.at).await?,
+            Of::Shown(..) => self.of.condition(view).await?,
         };
-        self.take(snapshot, condition, most).await
+        self.take(condition, most).await
     }
 
     /// Reads it all.
     ///
     /// # Errors
     /// When it is more than may be kept; those of the database.
-    pub(super) async fn read_all(&self, snapshot: &db::Snapshot) -> Result<Arc<Ids>, Stop> {
-        let most = self.cx.app().certificate_lists.ids_max();
-        let set = self.read(snapshot, most).await?;
+    pub(super) async fn read_all(&self) -> Result<Arc<Ids>, Stop> {
+        let set = self.read(self.lists().ids_max()).await?;
         set.ok_or(Stop::TooMany)
     }
 
@@ -262,13 +253,8 @@ impl<'a> Set<'a> {
     ///
     /// # Errors
     /// Those of the database.
-    pub(super) async fn read_among(
-        &self,
-        snapshot: &db::Snapshot,
-        few: &Ids,
-    ) -> Result<Arc<Ids>, Stop> {
-        let condition = self.among(snapshot, few).await?;
-        let set = self.take(snapshot, condition, few.len()).await?;
+    pub(super) async fn read_among(&self, few: &Ids) -> Result<Arc<Ids>, Stop> {
+        let set = self.take(self.among(few).await?, few.len()).await?;
         set.ok_or(Stop::TooMany)
     }
 
@@ -276,89 +262,64 @@ impl<'a> Set<'a> {
     ///
     /// # Errors
     /// Those of the database.
-    pub(super) async fn of_few(
-        &self,
-        snapshot: &db::Snapshot,
-        few: &Ids,
-    ) -> Result<Arc<Ids>, Stop> {
-        let condition = self.among(snapshot, few).await?;
-        let found = ids(snapshot, select(condition), few.len()).await?;
+    pub(super) async fn of_few(&self, few: &Ids) -> Result<Arc<Ids>, Stop> {
+        let condition = self.among(few).await?;
+        let found = ids(&self.view.snapshot, select(condition), few.len()).await?;
         Ok(Arc::new(Ids::new(&found.ok_or(Stop::TooMany)?)))
     }
 
-    async fn among(&self, snapshot: &db::Snapshot, few: &Ids) -> Result<Condition, Stop> {
+    async fn among(&self, few: &Ids) -> Result<Condition, Stop> {
+        let view = self.view;
         let few: Vec<i64> = few.ids().collect();
         let among = list::Among::new(&few);
         let condition = match self.of {
             Of::Query(query, fields) => {
                 let (query, among) = (Some(query), Some(&among));
-                super::metadata::condition(snapshot, self.cx, query, fields, among).await?
+                super::metadata::condition(&view.snapshot, &view.cx, query, fields, among).await?
             }
-            Of::Shown(..) => self.of.condition(self.cx, snapshot, self.at).await?,
+            Of::Shown(..) => self.of.condition(view).await?,
         };
         let column = Expr::col((certificates::Entity, certificates::Column::Id));
-        let among = among.holds(self.cx.db().dialect(), column);
+        let among = among.holds(view.cx.db().dialect(), column);
         Ok(Condition::all().add(among).add(condition))
     }
 
-    async fn take(
-        &self,
-        snapshot: &db::Snapshot,
-        condition: Condition,
-        most: usize,
-    ) -> Result<Option<Arc<Ids>>, Stop> {
-        let Some(found) = ids(snapshot, select(condition), most).await? else {
+    async fn take(&self, condition: Condition, most: usize) -> Result<Option<Arc<Ids>>, Stop> {
+        let Some(found) = ids(&self.view.snapshot, select(condition), most).await? else {
             return Ok(None);
         };
         let set = Arc::new(Ids::new(&found));
-        self.hold(snapshot, Arc::clone(&set)).await?;
+        self.keep(Arc::clone(&set));
         Ok(Some(set))
     }
 
-    /// Keeps what was found at the moment of the snapshot.
-    ///
-    /// # Errors
-    /// When a day has begun that the query names, so that it means others now; those of the database.
-    pub(super) async fn hold(&self, snapshot: &db::Snapshot, set: Arc<Ids>) -> Result<(), Stop> {
-        if matches!(self.of, Of::Query(..)) {
-            let condition = self.of.condition(self.cx, snapshot, self.at).await?;
-            if key(self.cx, condition) != self.key {
-                return Err(Stop::Later);
-            }
-        }
-        let (moment, _) = noted::since(snapshot, None, self.at).await?;
-        self.keep(moment, set);
-        Ok(())
+    /// Keeps what it is at the moment of the view.
+    pub(super) fn keep(&self, set: Arc<Ids>) {
+        let (moment, what) = (self.view.moment, What::Set(set));
+        self.lists().keep(&self.key, Entry { moment, what });
     }
 
-    fn keep(&self, moment: noted::Moment, set: Arc<Ids>) {
-        let what = What::Set(set);
-        let lists = &self.cx.app().certificate_lists;
-        lists.keep(&self.key, Entry { moment, what });
+    fn lists(&self) -> &Lists {
+        &self.view.cx.app().certificate_lists
     }
 }
 
 impl Of<'_> {
     /// Without what is only there to be faster: what is kept goes by it.
-    async fn condition(
-        self,
-        cx: &Cx,
-        snapshot: &db::Snapshot,
-        at: i64,
-    ) -> Result<Condition, Error> {
+    async fn condition(self, view: &View) -> Result<Condition, Error> {
+        let View {
+            cx,
+            snapshot,
+            moment,
+            ..
+        } = view;
         match self {
             Of::Query(query, fields) => {
                 super::metadata::condition(snapshot, cx, Some(query), fields, None).await
             }
-            Of::Shown(revoked, expired) => Ok(shown(revoked, expired, at)),
+            Of::Shown(revoked, expired) => Ok(shown(revoked, expired, moment.at)),
         }
     }
-}
-
-/// Statements with what they compare with: the same for those only who ask for the same.
-fn key(cx: &Cx, condition: Condition) -> String {
-    let statement = select(condition).build(cx.db().dialect().backend());
-    format!("set {statement}")
 }
 
 fn select(condition: Condition) -> Select<certificates::Entity> {

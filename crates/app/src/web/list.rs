@@ -322,6 +322,58 @@ fn compared(
     }
 }
 
+/// What a comparison, or its negation, matches, where that is said by rows that stand side by side in a list sorted by its field.
+pub(crate) struct SideBySide {
+    /// The field that the list has to be sorted by.
+    pub(crate) field: &'static str,
+    /// What rows match that stand side by side; those of each are meant.
+    pub(crate) each: Vec<Comparison>,
+    /// Whether all rows but those are meant.
+    pub(crate) others: bool,
+}
+
+/// [`SideBySide`], where it can be said so.
+pub(crate) fn side_by_side(
+    comparison: &Comparison,
+    negated: bool,
+    fields: &[Field],
+) -> Option<SideBySide> {
+    use Operator as O;
+    let field = named(fields, comparison).filter(|field| field.sortable)?;
+    let is_ranged = match (comparison.operator, field.kind) {
+        // Compared in another form than lists are sorted by.
+        (_, FieldKind::Text) => false,
+        (O::Equal | O::NotEqual | O::In | O::NotIn, _) => true,
+        (O::StartsWith, kind) => matches!(kind, FieldKind::Folded),
+        (O::LessThan | O::LessOrEqual | O::GreaterThan | O::GreaterOrEqual, kind) => {
+            matches!(
+                kind,
+                FieldKind::Folded | FieldKind::Integer(_) | FieldKind::Date
+            )
+        }
+        _ => false,
+    };
+    let (operator, opposite) = match comparison.operator {
+        O::NotEqual | O::NotIn => (O::Equal, true),
+        O::In => (O::Equal, false),
+        other => (other, false),
+    };
+    let with = |value: Value| Comparison {
+        operator,
+        value,
+        ..comparison.clone()
+    };
+    let each = match &comparison.value {
+        Value::List(items) => items.iter().cloned().map(Value::Text).map(with).collect(),
+        value => vec![with(value.clone())],
+    };
+    is_ranged.then_some(SideBySide {
+        field: field.name,
+        each,
+        others: negated != opposite,
+    })
+}
+
 /// Whether a comparison holds or does not hold also for a field without a value.
 fn answers_null(comparison: &Comparison) -> bool {
     let operator = comparison.operator;

@@ -52,7 +52,7 @@ type World = BTreeMap<i64, Known>;
 /// A query, and which certificates it means.
 type Meant = (&'static str, fn(&Known) -> bool);
 
-const QUERIES: [Meant; 5] = [
+const QUERIES: [Meant; 9] = [
     ("IssuedCN -endswith \".pages.example\"", |_| true),
     (
         "IssuedCN -startswith \"alpha\" OR IssuedCN -eq \"zeta.pages.example\"",
@@ -66,6 +66,23 @@ const QUERIES: [Meant; 5] = [
     ("IssuedCN -contains \"ta.pages\"", |known| {
         known.name.contains("ta.pages")
     }),
+    // What stands side by side in the order of names.
+    (
+        "IssuedCN -endswith \".pages.example\" AND IssuedCN -ge \"delta.pages.example\"",
+        |known| known.name >= "delta",
+    ),
+    (
+        "IssuedCN -endswith \".pages.example\" AND NOT IssuedCN -startswith \"be\" AND CertState -ne 2",
+        |known| !known.name.starts_with("be"),
+    ),
+    (
+        "IssuedCN -endswith \".pages.example\" AND IssuedCN -notin (gamma.pages.example, alpha.pages.example)",
+        |known| !known.name.contains("gamma") && !known.name.contains("alpha"),
+    ),
+    (
+        "IssuedCN -in (\"eta.pages.example\", \"zeta.pages.example\") OR IssuedCN -startswith \"al\"",
+        |known| known.name.contains("zeta") || known.name.contains("alpha"),
+    ),
 ];
 
 /// What the plain query answers: ids in order.
