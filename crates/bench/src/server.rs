@@ -199,7 +199,8 @@ impl Server {
         )
     }
 
-    async fn open_database(&self) -> anyhow::Result<db::Db> {
+    /// The server's database, beside the server.
+    pub(crate) async fn open_database(&self) -> anyhow::Result<db::Db> {
         Ok(db::Db::open(&self.setup.address(), &db::Options::default()).await?)
     }
 

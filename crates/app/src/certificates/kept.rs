@@ -2,8 +2,8 @@
 //! uses it first asks what changed since (`noted.rs`). Keys are the statements themselves, with what the caller may see and who he is in
 //! them, so that nobody is answered with another's list.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::noted::Moment;
@@ -15,12 +15,16 @@ const ENTRY: usize = 128;
 /// Lists are put together before somebody waits for them, but then nothing is for so many times as long.
 const REST: u32 = 8;
 
+/// Walks that are kept: a few thousand numbers each, of the largest inventories.
+const WALKS: usize = 64;
+
 /// Everything that is kept.
 #[derive(Debug)]
 pub(crate) struct Lists {
     /// Octets that all of it may take.
     octets_max: usize,
     kept: Mutex<Kept>,
+    walks: Mutex<VecDeque<Walk>>,
     /// Held by who puts a whole list together: one at a time.
     pub(super) turn: tokio::sync::Mutex<()>,
 }
@@ -32,6 +36,24 @@ struct Kept {
     uses: u64,
     rest_until: Option<Instant>,
     is_preparing: bool,
+}
+
+/// How many entries of an order are in sets, a number for each step: by this a page in the middle is found without the others.
+#[derive(Debug)]
+struct Walk {
+    sets: Vec<Weak<Ids>>,
+    order: Weak<Vec<u32>>,
+    steps: Arc<[u32]>,
+}
+
+impl Walk {
+    /// What is referred to is never another: its place is not given away as long as something refers to it.
+    fn is_of(&self, sets: &[Arc<Ids>], order: &Arc<Vec<u32>>) -> bool {
+        let is_same = |(mine, other): (&Weak<Ids>, &Arc<Ids>)| mine.as_ptr() == Arc::as_ptr(other);
+        self.order.as_ptr() == Arc::as_ptr(order)
+            && self.sets.len() == sets.len()
+            && self.sets.iter().zip(sets).all(is_same)
+    }
 }
 
 /// What is kept under one key.
@@ -64,6 +86,7 @@ impl Lists {
         Self {
             octets_max,
             kept: Mutex::default(),
+            walks: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -111,6 +134,29 @@ impl Lists {
     pub(super) fn has_room(&self, orders: usize, certificates: usize) -> bool {
         let each = certificates.saturating_mul(size_of::<u32>());
         orders.saturating_mul(each) <= self.octets_max / 4 * 3
+    }
+
+    /// How many of what is in all of the sets each step of an order has; `make` says so when it is not known.
+    pub(super) fn steps(
+        &self,
+        sets: &[Arc<Ids>],
+        order: &Arc<Vec<u32>>,
+        make: impl FnOnce() -> Vec<u32>,
+    ) -> Arc<[u32]> {
+        let lock = || self.walks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(walk) = lock().iter().find(|walk| walk.is_of(sets, order)) {
+            return Arc::clone(&walk.steps);
+        }
+        let walk = Walk {
+            sets: sets.iter().map(Arc::downgrade).collect(),
+            order: Arc::downgrade(order),
+            steps: make().into(),
+        };
+        let steps = Arc::clone(&walk.steps);
+        let mut walks = lock();
+        walks.truncate(WALKS - 1);
+        walks.push_front(walk);
+        steps
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -171,6 +217,27 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_are_those_of_the_same_sets_and_order() {
+        let lists = Lists::new(12_000);
+        let set = |ids: &[u32]| Arc::new(Ids::new(ids));
+        let (one, other, order) = (set(&[1]), set(&[1, 2]), Arc::new(vec![1, 2]));
+        let ask = |sets: &[&Arc<Ids>], order: &Arc<Vec<u32>>, made: u32| {
+            let sets: Vec<Arc<Ids>> = sets.iter().copied().cloned().collect();
+            lists.steps(&sets, order, || vec![made])[0]
+        };
+        assert_eq!(ask(&[&one], &order, 1), 1);
+        assert_eq!(ask(&[&one, &other], &order, 2), 2);
+        assert_eq!(ask(&[&one], &Arc::new(vec![1, 2]), 3), 3);
+        assert_eq!(ask(&[&set(&[1])], &order, 4), 4);
+        assert_eq!(ask(&[&one], &order, 5), 1);
+        for made in 0..WALKS as u32 {
+            assert_eq!(ask(&[&set(&[1])], &order, made), made);
+        }
+        assert_eq!(ask(&[&one], &order, 5), 5);
+        assert_eq!(lists.walks.lock().unwrap().len(), WALKS);
+    }
 
     #[test]
     fn what_is_kept_fits_and_the_longest_unused_goes_first() {

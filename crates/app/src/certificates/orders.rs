@@ -24,6 +24,8 @@ const IS_TEST: bool = cfg!(feature = "testing");
 const PLACED_MAX: usize = if IS_TEST { 5 } else { 200 };
 /// Entries that one round of placing compares with, and at least for each certificate.
 const PROBES: usize = if IS_TEST { 3 } else { 128 };
+/// Entries of an order that are looked at together.
+const PART: usize = if IS_TEST { 4 } else { 1_024 };
 const PROBES_EACH: usize = if IS_TEST { 1 } else { 16 };
 
 /// The order of a field.
@@ -155,8 +157,7 @@ impl<'a> Order<'a> {
         let (Some(first), Some(last)) = (first, last) else {
             return Ok(Some(0..0));
         };
-        let place = |id: i64| order.iter().position(|other| i64::from(*other) == id);
-        match (place(first), place(last)) {
+        match (place(order, first), place(order, last)) {
             (Some(first), Some(last)) if first <= last => Ok(Some(first..last + 1)),
             _ => {
                 // The list is not what the database has: it is read anew.
@@ -177,20 +178,29 @@ impl<'a> Order<'a> {
         order: Arc<Vec<u32>>,
         changed: &[i64],
     ) -> Result<Option<Arc<Vec<u32>>>, Error> {
-        let (Some(changed), Some(first), Some(last)) =
-            (narrow(changed), changed.first(), changed.last())
-        else {
-            return Ok(changed.is_empty().then_some(order));
+        let Some(changed) = narrow(changed) else {
+            return Ok(None);
         };
-        let mut moved = FixedBitSet::with_capacity(usize::try_from(last - first + 1).unwrap_or(0));
-        let place = |id: u32| usize::try_from(i64::from(id) - first).ok();
-        for id in &changed {
-            if let Some(at) = place(*id) {
-                moved.insert(at);
-            }
-        }
-        let is_moved = |id: u32| place(id).is_some_and(|at| moved.contains(at));
-        let places: Vec<usize> = (0..order.len()).filter(|at| is_moved(order[*at])).collect();
+        let (Some(first), Some(last)) = (changed.first().copied(), changed.last().copied()) else {
+            return Ok(Some(order));
+        };
+        let span = last - first;
+        let mut moved = FixedBitSet::with_capacity(span as usize + 1);
+        moved.extend(changed.iter().map(|id| (id - first) as usize));
+        let is_moved = |id: &u32| moved.contains(id.wrapping_sub(first) as usize);
+        // Most parts of the order have none of them, which is found out for several entries at once.
+        let may_move = |part: &[u32]| {
+            let near = |id: &u32| id.wrapping_sub(first) <= span;
+            part.iter().fold(false, |found, id| found | near(id))
+        };
+        let parts = order.chunks(PART).enumerate();
+        let places: Vec<usize> = parts
+            .filter(|(_, part)| may_move(part))
+            .flat_map(|(index, part)| {
+                let each = part.iter().enumerate().filter(|(_, id)| is_moved(id));
+                each.map(move |(at, _)| index * PART + at)
+            })
+            .collect();
         // Most changes are of something else: then each stands between its neighbours as before.
         if places.len() == changed.len() {
             let mut around: Vec<usize> = places
@@ -209,8 +219,13 @@ impl<'a> Order<'a> {
         if there.len() > PLACED_MAX {
             return Ok(None);
         }
-        let mut stay = Vec::with_capacity(order.len() + there.len());
-        stay.extend(order.iter().copied().filter(|id| !is_moved(*id)));
+        let mut stay = Vec::with_capacity(order.len());
+        let mut done = 0;
+        for at in places {
+            stay.extend_from_slice(&order[done..at]);
+            done = at + 1;
+        }
+        stay.extend_from_slice(&order[done..]);
         self.placed(stay, &there).await
     }
 
@@ -266,6 +281,15 @@ impl<'a> Order<'a> {
             }
         }
     }
+}
+
+/// Where an id stands.
+fn place(order: &[u32], id: i64) -> Option<usize> {
+    let id = u32::try_from(id).ok()?;
+    // Several entries are compared at once.
+    let part = order.chunks(PART).position(|part| part.contains(&id))?;
+    let at = order[part * PART..].iter().position(|other| *other == id)?;
+    Some(part * PART + at)
 }
 
 /// Ids as they are kept. Nothing where one is beyond four thousand million: then nothing is kept.

@@ -37,6 +37,22 @@ const TIMES: u32 = 5;
 /// How often what others keep may be of a later moment.
 const TRIES: usize = 5;
 
+/// The certificates of a list.
+struct Members {
+    /// What all of them are in.
+    parts: Vec<Arc<Ids>>,
+    all: Arc<Ids>,
+}
+
+impl Members {
+    /// Those that are in each part.
+    fn of(parts: Vec<Arc<Ids>>) -> Self {
+        let both = |all: Arc<Ids>, set: Arc<Ids>| Arc::new(all.and(&set));
+        let all = parts.iter().cloned().reduce(both).unwrap_or_default();
+        Self { parts, all }
+    }
+}
+
 /// The certificates that a list has.
 #[derive(Clone)]
 pub(super) struct Asked {
@@ -81,7 +97,7 @@ impl Asked {
             for _ in 0..TRIES {
                 let view = View::open(&self.cx).await?;
                 match self.members(&view).await {
-                    Ok(set) => return Ok(set.len() as u64),
+                    Ok(members) => return Ok(members.all.len() as u64),
                     Err(Stop::TooMany) => break,
                     Err(Stop::Later | Stop::Busy) => {}
                     Err(Stop::Error(error)) => return Err(error),
@@ -105,29 +121,30 @@ impl Asked {
                 return Ok(None);
             }
         }
-        let set = self.members(&view).await?;
+        let members = self.members(&view).await?;
+        let set = &members.all;
         let total = set.len() as u64;
         if skip >= total {
             return Ok(Some((total, Vec::new())));
         }
         if let Some(ids) = order.current().await? {
-            return Ok(Some((total, self.part(&ids, &set, skip, limit))));
+            return Ok(Some((total, self.part(&ids, &members, skip, limit))));
         }
         if set.len() <= FEW {
-            let page = self.few(&view, &set, skip, limit).await?;
+            let page = self.few(&view, set, skip, limit).await?;
             drop(view);
             self.prepare();
             return Ok(Some((total, page)));
         }
         if skip < FAR
-            && let Some(page) = self.begin(&order, &set, skip, limit).await?
+            && let Some(page) = self.begin(&order, set, skip, limit).await?
         {
             drop(view);
             self.prepare();
             return Ok(Some((total, page)));
         }
         let ids = self.whole(&order).await?;
-        Ok(Some((total, self.part(&ids, &set, skip, limit))))
+        Ok(Some((total, self.part(&ids, &members, skip, limit))))
     }
 
     /// Whether how many there are is counted all along.
@@ -136,7 +153,7 @@ impl Asked {
     }
 
     /// Those that are meant and shown.
-    async fn members(&self, view: &View) -> Result<Arc<Ids>, Stop> {
+    async fn members(&self, view: &View) -> Result<Members, Stop> {
         let mut parts = Vec::new();
         if let Some(query) = &self.query {
             parts.push(members::of_query(view, query, &FIELDS).await?);
@@ -146,33 +163,34 @@ impl Asked {
         {
             parts.push(members::of_query(view, &query, &SAVED).await?);
         }
-        let both = |all: Arc<Ids>, set: Arc<Ids>| Arc::new(all.and(&set));
-        let Some(meant) = parts.into_iter().reduce(both) else {
-            return members::shown(view, self.revoked, self.expired).await;
-        };
-        if self.revoked && self.expired {
-            return Ok(meant);
-        }
+        let few = parts.iter().find(|part| part.len() <= members::FEW);
         let shown = Set::shown(view, self.revoked, self.expired);
-        match shown.current().await? {
-            Some(shown) => Ok(both(meant, shown)),
-            None if meant.len() <= members::FEW => shown.of_few(&meant).await,
-            None => {
-                let shown = members::shown(view, self.revoked, self.expired).await?;
-                Ok(both(meant, shown))
+        match (shown.current().await?, few) {
+            _ if self.revoked && self.expired && !parts.is_empty() => {}
+            (Some(shown), _) => parts.push(shown),
+            (None, Some(few)) => parts.push(shown.of_few(few).await?),
+            (None, None) => {
+                parts.push(members::shown(view, self.revoked, self.expired).await?);
             }
         }
+        Ok(Members::of(parts))
     }
 
     /// A window of what is kept, which is not beyond its end.
-    fn part(&self, ids: &[u32], set: &Ids, skip: u64, limit: u64) -> Vec<i64> {
+    fn part(&self, order: &Arc<Vec<u32>>, members: &Members, skip: u64, limit: u64) -> Vec<i64> {
+        let set = &members.all;
         let total = set.len() as u64;
         let until = Ord::min(skip.saturating_add(limit), total);
         let descending = self.paging.descending();
         // From the nearer end.
         let is_near = skip <= total - until;
         let passed = if is_near { skip } else { total - until };
-        let mut page = set.window(ids, passed, until - skip, descending == is_near);
+        let steps = (passed >= FAR).then(|| {
+            let lists = self.lists();
+            lists.steps(&members.parts, order, || set.steps(order))
+        });
+        let backwards = descending == is_near;
+        let mut page = set.window(order, steps.as_deref(), passed, until - skip, backwards);
         if !is_near {
             page.reverse();
         }

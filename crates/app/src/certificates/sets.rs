@@ -52,23 +52,30 @@ impl Ids {
             .map(|id| i64::try_from(id).unwrap_or(i64::MAX))
     }
 
-    /// Those of `order` that are in it, without so many at the begin, or at the end when it is read `backwards`.
-    pub(super) fn window(&self, order: &[u32], skip: u64, limit: u64, backwards: bool) -> Vec<i64> {
+    /// Those of `order` that are in it, without so many at the begin, or at the end when it is read `backwards`. `steps` says how many
+    /// there are in each step of the order, if that is known.
+    pub(super) fn window(
+        &self,
+        order: &[u32],
+        steps: Option<&[u32]>,
+        skip: u64,
+        limit: u64,
+        backwards: bool,
+    ) -> Vec<i64> {
         let (mut skip, limit) = (
             usize::try_from(skip).unwrap_or(usize::MAX),
             usize::try_from(limit).unwrap_or(usize::MAX),
         );
-        let is_in = |id: &&u32| self.bits.contains(**id as usize);
+        let is_in = |id: &&u32| self.contains(**id);
         let mut page = Vec::with_capacity(Ord::min(limit, self.count));
-        let mut rest = order;
-        while page.len() < limit && !rest.is_empty() {
-            let at = Ord::min(STEP, rest.len());
-            let step = match backwards {
-                false => rest.split_off(..at),
-                true => rest.split_off(rest.len() - at..),
+        let count = order.len().div_ceil(STEP);
+        for turn in 0..count {
+            let index = if backwards { count - 1 - turn } else { turn };
+            let step = step(order, index);
+            let inside = match steps.and_then(|steps| steps.get(index)) {
+                Some(inside) => *inside as usize,
+                None => step.iter().filter(is_in).count(),
             };
-            let Some(step) = step else { break };
-            let inside = step.iter().filter(is_in).count();
             if inside <= skip {
                 skip -= inside;
                 continue;
@@ -80,8 +87,17 @@ impl Ids {
                 true => page.extend(those.rev().skip(skip).take(left)),
             }
             skip = 0;
+            if page.len() >= limit {
+                break;
+            }
         }
         page
+    }
+
+    /// How many are in each step of an order.
+    pub(super) fn steps(&self, order: &[u32]) -> Vec<u32> {
+        let inside = |step: &[u32]| step.iter().map(|id| u32::from(self.contains(*id))).sum();
+        order.chunks(STEP).map(inside).collect()
     }
 
     pub(super) fn contains(&self, id: u32) -> bool {
@@ -98,6 +114,15 @@ impl Ids {
         Self::from(&self.bits | &other.bits)
     }
 
+    /// Whether of those that `changed` just those are in it that are in it `now`.
+    fn agrees(&self, changed: &[i64], now: &[u32]) -> bool {
+        let before = changed.iter().filter(|id| {
+            let id = u32::try_from(**id);
+            id.is_ok_and(|id| self.contains(id))
+        });
+        before.count() == now.len() && now.iter().all(|id| self.contains(*id))
+    }
+
     /// Without `changed`, and with those of them that are in it now.
     fn patched(&self, changed: &[i64], now: &[u32]) -> Self {
         let mut bits = self.bits.clone();
@@ -111,6 +136,11 @@ impl Ids {
         }
         Self::from(bits)
     }
+}
+
+fn step(order: &[u32], index: usize) -> &[u32] {
+    let from = index * STEP;
+    &order[from..Ord::min(from + STEP, order.len())]
 }
 
 impl From<FixedBitSet> for Ids {
@@ -220,7 +250,10 @@ impl<'a> Set<'a> {
         let Some(now) = ids(&view.snapshot, now, changed.len()).await? else {
             return Ok(None);
         };
-        let set = Arc::new(set.patched(&changed, &now));
+        let set = match set.agrees(&changed, &now) {
+            true => set,
+            false => Arc::new(set.patched(&changed, &now)),
+        };
         self.keep(Arc::clone(&set));
         Ok(Some(set))
     }
@@ -381,14 +414,18 @@ mod tests {
         let inside: Vec<u32> = order.iter().copied().filter(|id| id % 3 != 1).collect();
         let set = Ids::new(&inside);
         assert_eq!(set.len(), inside.len());
+        let steps = set.steps(&order);
+        assert_eq!(steps.iter().sum::<u32>() as usize, inside.len());
         for (skip, limit) in [(0, 1), (0, 100), (5, 10), (60, 50), (66, 4), (99, 9)] {
             let forwards: Vec<i64> = inside.iter().copied().map(i64::from).collect();
             let backwards = forwards.iter().rev().copied();
             let (skip_by, some) = (skip as u64, limit as u64);
-            let expected: Vec<i64> = forwards.iter().copied().skip(skip).take(limit).collect();
-            assert_eq!(set.window(&order, skip_by, some, false), expected);
-            let expected: Vec<i64> = backwards.skip(skip).take(limit).collect();
-            assert_eq!(set.window(&order, skip_by, some, true), expected);
+            let ahead: Vec<i64> = forwards.iter().copied().skip(skip).take(limit).collect();
+            let back: Vec<i64> = backwards.skip(skip).take(limit).collect();
+            for steps in [None, Some(steps.as_slice())] {
+                assert_eq!(set.window(&order, steps, skip_by, some, false), ahead);
+                assert_eq!(set.window(&order, steps, skip_by, some, true), back);
+            }
         }
     }
 
@@ -397,5 +434,7 @@ mod tests {
         let set = Ids::new(&[1, 5, 9]).patched(&[5, 9, 7, 200, -1], &[9, 7, 200]);
         assert_eq!(set.ids().collect::<Vec<_>>(), [1, 7, 9, 200]);
         assert_eq!(set.len(), 4);
+        assert!(set.agrees(&[1, 5, -1, 200], &[1, 200]));
+        assert!(!set.agrees(&[1, 5], &[1, 5]) && !set.agrees(&[1, 7], &[1]));
     }
 }

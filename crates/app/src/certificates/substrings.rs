@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use db::tables::{certificate_grams, certificate_lots, certificates_unindexed, counters};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use search::grams::{self, Gram};
 use search::{Comparison, Expression, Operator, Value};
@@ -13,8 +14,9 @@ use search::{Comparison, Expression, Operator, Value};
 use super::indexing::TO_BE_NOTED;
 use crate::error::Error;
 
-/// More certificates than these are not worth naming: then the pattern is so common that a page is found soon anyway.
+/// So many certificates are worth naming, and one of so many that there are: of more, all names are as well read one after another.
 const NAMED_MAX: usize = 20_000;
+const NAMED_PART: i64 = 50;
 /// Certificates in no lot at most. While there are more, the index does not help.
 const UNINDEXED_MAX: u64 = 16_000;
 /// Lots that are looked through at a time.
@@ -53,7 +55,15 @@ pub(super) async fn candidates(
     let Some(needed) = needed(query, false) else {
         return Ok(None);
     };
-    let found = find(connection, &needed, NAMED_MAX).await?;
+    let all: Option<i64> = certificate_lots::Entity::find()
+        .select_only()
+        .column_as(Expr::cust("CAST(SUM(certificates) AS BIGINT)"), "all")
+        .into_tuple()
+        .one(connection)
+        .await?
+        .flatten();
+    let part = usize::try_from(all.unwrap_or_default() / NAMED_PART).unwrap_or_default();
+    let found = find(connection, &needed, Ord::max(part, NAMED_MAX)).await?;
     Ok(found.filter(|found| found.is_all).map(|found| found.ids))
 }
 
