@@ -1,8 +1,11 @@
 //! Many rows at once: ids that are known before the rows are there, and inserts in few statements.
 
+use std::sync::Arc;
+
+use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic,
-    IntoActiveModel, Iterable, Statement,
+    IntoActiveModel, Iterable, RuntimeErr, Statement,
 };
 
 use crate::{Error, Tx};
@@ -125,4 +128,39 @@ fn insert_text<E: EntityTrait>(backend: DbBackend, columns: &[E::Column], rows: 
         sql.push(')');
     }
     sql
+}
+
+/// What a select of one column of integers answers, in its order. It comes as one row, since a driver takes longer for a row than a
+/// database for a number.
+///
+/// # Errors
+/// Those of the database.
+pub async fn integers(
+    connection: &impl ConnectionTrait,
+    select: SelectStatement,
+    column: &str,
+) -> Result<Vec<i64>, Error> {
+    let backend = connection.get_database_backend();
+    let mut statement = backend.build(&select);
+    let all = match backend {
+        DbBackend::Sqlite => format!("group_concat(\"{column}\", ',')"),
+        _ => format!("array_agg(\"{column}\")"),
+    };
+    statement.sql = format!("SELECT {all} AS numbers FROM ({}) AS found", statement.sql);
+    let row = connection.query_one_raw(statement).await?;
+    let row = row.ok_or_else(|| missing("an aggregate without a row"))?;
+    if let Some(row) = row.try_as_pg_row() {
+        let numbers: Option<Vec<i64>> = sqlx::Row::try_get(row, 0)
+            .map_err(|error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error))))?;
+        return Ok(numbers.unwrap_or_default());
+    }
+    let text: Option<String> = row.try_get_by_index(0)?;
+    let text = text.unwrap_or_default();
+    let numbers = text.split(',').filter(|number| !number.is_empty());
+    let numbers: Result<Vec<i64>, _> = numbers.map(str::parse).collect();
+    numbers.map_err(|_| missing("an aggregate of other than integers"))
+}
+
+fn missing(what: &str) -> Error {
+    DbErr::Type(what.to_owned()).into()
 }

@@ -32,7 +32,8 @@ pub(crate) struct Lists {
 #[derive(Debug, Default)]
 struct Kept {
     entries: HashMap<Arc<str>, (u64, Entry)>,
-    octets: usize,
+    octets_of_sets: usize,
+    octets_of_orders: usize,
     uses: u64,
     rest_until: Option<Instant>,
     is_preparing: bool,
@@ -72,6 +73,10 @@ pub(super) enum What {
 }
 
 impl Entry {
+    fn is_order(&self) -> bool {
+        matches!(self.what, What::Order(_))
+    }
+
     fn octets(&self, key: &str) -> usize {
         let ids = match &self.what {
             What::Set(ids) => ids.octets(),
@@ -91,9 +96,17 @@ impl Lists {
         }
     }
 
-    /// Ids that one entry may have: two orders fit beside each other, and some sets.
+    /// Ids that one entry may have: two orders fit beside each other.
     pub(super) fn ids_max(&self) -> usize {
-        self.octets_max / 3 / size_of::<u32>()
+        self.share(true) / 2 / size_of::<u32>()
+    }
+
+    /// Octets that orders may take, or sets: many sets do not drive out orders, which take far longer to read.
+    fn share(&self, are_orders: bool) -> usize {
+        match are_orders {
+            true => self.octets_max / 4 * 3,
+            false => self.octets_max / 4,
+        }
     }
 
     pub(super) fn find(&self, key: &str) -> Option<Entry> {
@@ -105,16 +118,19 @@ impl Lists {
         Some(entry.clone())
     }
 
-    /// Keeps it, in place of what was not used for longest.
+    /// Keeps it, in place of what of its kind was not used for longest.
     pub(super) fn keep(&self, key: &str, entry: Entry) {
+        let (mine, is_order) = (entry.octets(key), entry.is_order());
+        let share = self.share(is_order);
         let mut kept = self.lock();
-        let mine = entry.octets(key);
         kept.forget(key);
-        if mine > self.octets_max {
+        if mine > share {
             return;
         }
-        while kept.octets + mine > self.octets_max {
-            let oldest = kept.entries.iter().min_by_key(|(_, (used, _))| *used);
+        while *kept.octets(is_order) + mine > share {
+            let same = |(_, (_, other)): &(&Arc<str>, &(u64, Entry))| other.is_order() == is_order;
+            let oldest = kept.entries.iter().filter(same);
+            let oldest = oldest.min_by_key(|(_, (used, _))| *used);
             let Some(oldest) = oldest.map(|(key, _)| Arc::clone(key)) else {
                 return;
             };
@@ -122,7 +138,7 @@ impl Lists {
         }
         kept.uses += 1;
         let now = kept.uses;
-        kept.octets += mine;
+        *kept.octets(is_order) += mine;
         kept.entries.insert(key.into(), (now, entry));
     }
 
@@ -130,10 +146,10 @@ impl Lists {
         self.lock().forget(key);
     }
 
-    /// Whether so many orders of so many certificates fit beside the sets.
+    /// Whether so many orders of so many certificates fit.
     pub(super) fn has_room(&self, orders: usize, certificates: usize) -> bool {
         let each = certificates.saturating_mul(size_of::<u32>());
-        orders.saturating_mul(each) <= self.octets_max / 4 * 3
+        orders.saturating_mul(each) <= self.share(true)
     }
 
     /// How many of what is in all of the sets each step of an order has; `make` says so when it is not known.
@@ -209,7 +225,14 @@ impl Drop for Preparing {
 impl Kept {
     fn forget(&mut self, key: &str) {
         if let Some((key, (_, entry))) = self.entries.remove_entry(key) {
-            self.octets -= entry.octets(&key);
+            *self.octets(entry.is_order()) -= entry.octets(&key);
+        }
+    }
+
+    fn octets(&mut self, of_orders: bool) -> &mut usize {
+        match of_orders {
+            true => &mut self.octets_of_orders,
+            false => &mut self.octets_of_sets,
         }
     }
 }
@@ -254,15 +277,29 @@ mod tests {
             what: What::Order(Arc::new(vec![0; count])),
         };
         let lists = Lists::new(12_000);
-        lists.keep("a", list(lists.ids_max()));
-        lists.keep("b", list(lists.ids_max()));
+        lists.keep("a", list(1_000));
+        lists.keep("b", list(1_000));
         assert!(lists.find("a").is_some());
-        lists.keep("c", list(lists.ids_max()));
+        lists.keep("c", list(lists.ids_max() - 100));
         assert!(lists.find("b").is_none());
         assert!(lists.find("a").is_some() && lists.find("c").is_some());
-        assert!(lists.lock().octets <= 12_000);
-        lists.forget("a");
-        lists.forget("c");
-        assert_eq!(lists.lock().octets, 0);
+        // Sets have a part of their own.
+        for number in 0..100 {
+            let set = Entry {
+                moment,
+                what: What::Set(Arc::new(Ids::new(&[7]))),
+            };
+            lists.keep(&format!("set {number}"), set);
+        }
+        assert!(lists.find("set 0").is_none() && lists.find("set 99").is_some());
+        assert!(lists.find("a").is_some() && lists.find("c").is_some());
+        let kept = lists.lock();
+        assert!(kept.octets_of_orders <= 9_000 && kept.octets_of_sets <= 3_000);
+        assert!(kept.octets_of_sets > 2_500);
+        drop(kept);
+        for key in ["a", "c"] {
+            lists.forget(key);
+        }
+        assert_eq!(lists.lock().octets_of_orders, 0);
     }
 }

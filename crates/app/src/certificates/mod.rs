@@ -96,6 +96,16 @@ async fn narrowed(
     query: Option<&search::Expression>,
     fields: &[crate::web::list::Field],
 ) -> Result<sea_orm::Condition, Error> {
+    let among = among(connection, cx, query).await?;
+    metadata::condition(connection, cx, query, fields, among.as_ref()).await
+}
+
+/// The certificates that a query's answer is among, where that are few.
+async fn among(
+    connection: &impl ConnectionTrait,
+    cx: &Cx,
+    query: Option<&search::Expression>,
+) -> Result<Option<crate::web::list::Among>, Error> {
     let among = match query {
         // Those that are gone are not in the index.
         Some(query) if !cx.is_past() => substrings::candidates(connection, query).await?,
@@ -104,8 +114,7 @@ async fn narrowed(
     // Each comparison of what is elsewhere names them once more.
     let comparisons = query.map_or(0, |query| query.comparisons().len());
     let among = among.filter(|ids| ids.len().saturating_mul(comparisons) <= NAMED_MAX);
-    let among = among.map(|ids| crate::web::list::Among::new(&ids));
-    metadata::condition(connection, cx, query, fields, among.as_ref()).await
+    Ok(among.map(|ids| crate::web::list::Among::new(&ids)))
 }
 
 /// Whether a query over certificates asks in which stores they are.

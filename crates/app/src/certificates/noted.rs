@@ -170,11 +170,11 @@ impl View {
         })
     }
 
-    /// What changed since another moment.
+    /// What changed since another moment; what expired since then too, where what is kept is `by_time`.
     ///
     /// # Errors
     /// Those of the database.
-    pub(super) async fn since(&self, before: Moment) -> Result<Changed, Error> {
+    pub(super) async fn since(&self, before: Moment, by_time: bool) -> Result<Changed, Error> {
         let Moment { mark, end, at, .. } = self.moment;
         let is_same = before.transactions() == self.moment.transactions();
         // Of two with the same ends, others under way, nobody knows which is the later one. The same with the clock, unless it was
@@ -182,23 +182,25 @@ impl View {
         let is_later = before.mark > mark
             || before.end > end
             || ((before.mark, before.end) == (mark, end) && !is_same)
-            || (before.at > at && before.at <= at + CLOCK_MS);
+            || (by_time && before.at > at && before.at <= at + CLOCK_MS);
         if is_later {
             return Ok(Changed::Later);
         }
-        if before.mark <= self.forgotten || before.at > at {
+        if before.mark <= self.forgotten || (by_time && before.at > at) {
             return Ok(Changed::Unknown);
         }
-        if is_same && at < before.until {
+        if is_same && (!by_time || at < before.until) {
             return Ok(Changed::Ids(Vec::new()));
         }
         let backend = self.snapshot.get_database_backend();
-        let sql = format!(
-            "SELECT first_id, last_id FROM certificate_changes WHERE version >= $1
-             UNION ALL SELECT id, id FROM certificates WHERE not_after > $2 AND not_after <= $3 LIMIT {}",
-            IDS_MAX + 1
-        );
-        let values = [before.mark.into(), before.at.into(), at.into()];
+        let mut sql =
+            "SELECT first_id, last_id FROM certificate_changes WHERE version >= $1".to_owned();
+        let mut values = vec![before.mark.into()];
+        if by_time {
+            sql += " UNION ALL SELECT id, id FROM certificates WHERE not_after > $2 AND not_after <= $3";
+            values.extend([before.at.into(), at.into()]);
+        }
+        let sql = format!("{sql} LIMIT {}", IDS_MAX + 1);
         let statement = Statement::from_sql_and_values(backend, sql, values);
         let mut ids: Vec<i64> = Vec::new();
         for row in self.snapshot.query_all_raw(statement).await? {

@@ -15,7 +15,7 @@ use sea_orm::{
 use super::fields::FIELDS;
 use super::kept::{Entry, Lists, What};
 use super::noted::{Changed, View};
-use super::sets::{Stop, first_ids, ids};
+use super::sets::{Stop, first_ids, ids, narrow};
 use crate::error::Error;
 use crate::web::{Paging, list};
 
@@ -71,8 +71,12 @@ impl<'a> Order<'a> {
         &self.view.cx.app().certificate_lists
     }
 
-    pub(super) fn is_kept(&self) -> bool {
-        self.lists().find(&self.key).is_some()
+    /// As it was at some moment, if it is kept.
+    pub(super) fn kept(&self) -> Option<Arc<Vec<u32>>> {
+        match self.lists().find(&self.key)?.what {
+            What::Order(order) => Some(order),
+            What::Set(_) => None,
+        }
     }
 
     /// As it is now, if it is kept and little changed.
@@ -87,7 +91,7 @@ impl<'a> Order<'a> {
         else {
             return Ok(None);
         };
-        let order = match self.view.since(before).await? {
+        let order = match self.view.since(before, false).await? {
             Changed::Ids(changed) if self.view.moment.holds(&self.key, before) => {
                 self.patched(order, &changed).await?
             }
@@ -290,11 +294,6 @@ fn place(order: &[u32], id: i64) -> Option<usize> {
     let part = order.chunks(PART).position(|part| part.contains(&id))?;
     let at = order[part * PART..].iter().position(|other| *other == id)?;
     Some(part * PART + at)
-}
-
-/// Ids as they are kept. Nothing where one is beyond four thousand million: then nothing is kept.
-fn narrow(ids: &[i64]) -> Option<Vec<u32>> {
-    ids.iter().map(|id| u32::try_from(*id).ok()).collect()
 }
 
 /// Narrows the place of each new id by where it stands among the probes.

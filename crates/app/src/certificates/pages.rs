@@ -31,6 +31,8 @@ const IS_TEST: bool = cfg!(feature = "testing");
 const FAR: u64 = if IS_TEST { 6 } else { 1_000 };
 /// So many the database sorts for a page.
 const FEW: usize = if IS_TEST { 4 } else { 2_000 };
+/// So many it sorts even when their order is kept: they are far apart there.
+const FEWER: usize = if IS_TEST { 2 } else { 200 };
 /// Entries at the begin of an order that the database is asked for, twice as many each time.
 const BEGIN: usize = if IS_TEST { 2 } else { 4_096 };
 const TIMES: u32 = 5;
@@ -75,16 +77,18 @@ impl Asked {
         let (skip, limit) = self.paging.window()?;
         // Nothing of the past is kept.
         let tries = if self.cx.is_past() { 0 } else { TRIES };
+        let mut turn = None;
         for _ in 0..tries {
-            match self.kept_page(skip, limit).await {
+            match self.kept_page(skip, limit, turn.is_some()).await {
                 Ok(Some(page)) => return Ok(page),
                 Ok(None) | Err(Stop::TooMany) => break,
                 Err(Stop::Later) => {}
                 // Without a snapshot in hand, which others may need.
-                Err(Stop::Busy) => drop(self.lists().turn.lock().await),
+                Err(Stop::Busy) => turn = Some(self.lists().turn.lock().await),
                 Err(Stop::Error(error)) => return Err(error),
             }
         }
+        drop(turn);
         self.database_page(skip, limit).await
     }
 
@@ -109,7 +113,12 @@ impl Asked {
     }
 
     /// From what is kept. Nothing where the database is asked more easily.
-    async fn kept_page(&self, skip: u64, limit: u64) -> Result<Option<(u64, Vec<i64>)>, Stop> {
+    async fn kept_page(
+        &self,
+        skip: u64,
+        limit: u64,
+        has_turn: bool,
+    ) -> Result<Option<(u64, Vec<i64>)>, Stop> {
         let view = View::open(&self.cx).await?;
         let order = Order::new(&view, &self.paging)?;
         if self.is_counted() && skip < FAR {
@@ -127,6 +136,9 @@ impl Asked {
         if skip >= total {
             return Ok(Some((total, Vec::new())));
         }
+        if set.len() <= FEWER {
+            return Ok(Some((total, self.few(&view, set, skip, limit).await?)));
+        }
         if let Some(ids) = order.current().await? {
             return Ok(Some((total, self.part(&ids, &members, skip, limit))));
         }
@@ -143,7 +155,7 @@ impl Asked {
             self.prepare();
             return Ok(Some((total, page)));
         }
-        let ids = self.whole(&order).await?;
+        let ids = self.whole(&order, has_turn).await?;
         Ok(Some((total, self.part(&ids, &members, skip, limit))))
     }
 
@@ -236,16 +248,19 @@ impl Asked {
         Ok(None)
     }
 
-    /// The whole order, put together now, by one at a time.
-    async fn whole(&self, order: &Order<'_>) -> Result<Arc<Vec<u32>>, Stop> {
-        let Ok(_turn) = self.lists().turn.try_lock() else {
-            return Err(Stop::Busy);
+    /// The whole order, put together now, by who has the turn.
+    async fn whole(&self, order: &Order<'_>, has_turn: bool) -> Result<Arc<Vec<u32>>, Stop> {
+        let turn = match has_turn {
+            true => None,
+            false => Some(self.lists().turn.try_lock().map_err(|_| Stop::Busy)?),
         };
         // It may have been just before.
-        match order.current().await? {
-            Some(ids) => Ok(ids),
-            None => order.read().await,
-        }
+        let ids = match order.current().await? {
+            Some(ids) => ids,
+            None => order.read().await?,
+        };
+        drop(turn);
+        Ok(ids)
     }
 
     /// Puts together what is not there yet for who asks next: this list, and every order that lists may be sorted by.
@@ -262,28 +277,32 @@ impl Asked {
     }
 
     async fn put_together(&self, preparing: &mut Preparing) -> Result<(), Stop> {
+        let mine = self.paging.sort_field.as_deref().unwrap_or("Id");
+        let count = self.put_order_together(mine).await?;
         let view = View::open(&self.cx).await?;
-        let all = self.whole(&Order::new(&view, &self.paging)?).await?;
         self.members(&view).await?;
         drop(view);
         let sortable = || FIELDS.iter().filter(|field| field.sortable);
-        if !self.lists().has_room(sortable().count(), all.len()) {
+        if !self.lists().has_room(sortable().count(), count) {
             return Ok(());
         }
         for field in sortable() {
             preparing.rest().await;
-            let view = View::open(&self.cx).await?;
-            let order = Order::by(&view, field.name)?;
-            if order.is_kept() {
-                continue;
-            }
-            match self.whole(&order).await {
-                // Somebody else puts one together.
-                Ok(_) | Err(Stop::Later | Stop::Busy) => {}
-                Err(stop) => return Err(stop),
-            }
+            self.put_order_together(field.name).await?;
         }
         Ok(())
+    }
+
+    /// Answers of how many certificates the order is.
+    async fn put_order_together(&self, field: &str) -> Result<usize, Stop> {
+        // Without a snapshot in hand, which others may need.
+        let _turn = self.lists().turn.lock().await;
+        let view = View::open(&self.cx).await?;
+        let order = Order::by(&view, field)?;
+        match order.kept() {
+            Some(ids) => Ok(ids.len()),
+            None => Ok(order.read().await?.len()),
+        }
     }
 
     fn lists(&self) -> &Lists {

@@ -13,6 +13,7 @@ use search::Expression;
 
 use super::kept::{Entry, Lists, What};
 use super::listing::shown;
+use super::metadata;
 use super::noted::{Changed, View};
 use crate::error::Error;
 use crate::web::list::{self, Field};
@@ -233,7 +234,8 @@ impl<'a> Set<'a> {
             return Ok(None);
         };
         let view = self.view;
-        let changed = match view.since(before).await? {
+        let by_time = matches!(self.of, Of::Shown(..));
+        let changed = match view.since(before, by_time).await? {
             Changed::Ids(changed) if view.moment.holds(&self.key, before) => changed,
             Changed::Later => return Err(Stop::Later),
             _ => {
@@ -264,12 +266,22 @@ impl<'a> Set<'a> {
     /// Those of the database.
     pub(super) async fn read(&self, most: usize) -> Result<Option<Arc<Ids>>, Stop> {
         let view = self.view;
-        let condition = match self.of {
-            Of::Query(query, fields) => {
-                super::narrowed(&view.snapshot, &view.cx, Some(query), fields).await?
-            }
-            Of::Shown(..) => self.of.condition(view).await?,
+        let Of::Query(query, fields) = self.of else {
+            return self.take(self.of.condition(view).await?, most).await;
         };
+        let (snapshot, cx) = (&view.snapshot, &view.cx);
+        let among = super::among(snapshot, cx, Some(query)).await?;
+        let among = among.as_ref();
+        if let Expression::Comparison(comparison) = query
+            && let Some(mut keys) = metadata::keys(snapshot, cx, comparison, fields, among).await?
+        {
+            // What names a certificate is there only as long as that is: it need not be looked for too.
+            keys.limit(most.saturating_add(1) as u64);
+            let found = db::integers(snapshot, keys, "certificate_id").await?;
+            let found = narrow(&found).filter(|found| found.len() <= most);
+            return Ok(found.map(|found| self.took(&found)));
+        }
+        let condition = metadata::condition(snapshot, cx, Some(query), fields, among).await?;
         self.take(condition, most).await
     }
 
@@ -308,7 +320,7 @@ impl<'a> Set<'a> {
         let condition = match self.of {
             Of::Query(query, fields) => {
                 let (query, among) = (Some(query), Some(&among));
-                super::metadata::condition(&view.snapshot, &view.cx, query, fields, among).await?
+                metadata::condition(&view.snapshot, &view.cx, query, fields, among).await?
             }
             Of::Shown(..) => self.of.condition(view).await?,
         };
@@ -318,12 +330,14 @@ impl<'a> Set<'a> {
     }
 
     async fn take(&self, condition: Condition, most: usize) -> Result<Option<Arc<Ids>>, Stop> {
-        let Some(found) = ids(&self.view.snapshot, select(condition), most).await? else {
-            return Ok(None);
-        };
-        let set = Arc::new(Ids::new(&found));
+        let found = ids(&self.view.snapshot, select(condition), most).await?;
+        Ok(found.map(|found| self.took(&found)))
+    }
+
+    fn took(&self, found: &[u32]) -> Arc<Ids> {
+        let set = Arc::new(Ids::new(found));
         self.keep(Arc::clone(&set));
-        Ok(Some(set))
+        set
     }
 
     /// Keeps what it is at the moment of the view.
@@ -348,7 +362,7 @@ impl Of<'_> {
         } = view;
         match self {
             Of::Query(query, fields) => {
-                super::metadata::condition(snapshot, cx, Some(query), fields, None).await
+                metadata::condition(snapshot, cx, Some(query), fields, None).await
             }
             Of::Shown(revoked, expired) => Ok(shown(revoked, expired, moment.at)),
         }
@@ -384,24 +398,13 @@ pub(super) async fn first_ids(
     select: Select<certificates::Entity>,
     limit: usize,
 ) -> Result<Option<Vec<u32>>, Error> {
-    let backend = connection.get_database_backend();
-    let mut statement = select.limit(limit as u64).build(backend);
-    // One row, since a driver takes longer for a row than a database for an id.
-    let (text, join) = match backend {
-        sea_orm::DbBackend::Sqlite => ("id", "group_concat"),
-        _ => ("id::text", "string_agg"),
-    };
-    statement.sql = format!(
-        "SELECT {join}({text}, ',') AS ids FROM ({}) AS found",
-        statement.sql
-    );
-    let row = connection.query_one_raw(statement).await?;
-    let text: Option<String> = row.map(|row| row.try_get("", "ids")).transpose()?.flatten();
-    let text = text.unwrap_or_default();
-    match text.as_str() {
-        "" => Ok(Some(Vec::new())),
-        text => Ok(text.split(',').map(|id| id.parse().ok()).collect()),
-    }
+    let first = select.limit(limit as u64).into_query();
+    Ok(narrow(&db::integers(connection, first, "id").await?))
+}
+
+/// Ids as they are kept.
+pub(super) fn narrow(ids: &[i64]) -> Option<Vec<u32>> {
+    ids.iter().map(|id| u32::try_from(*id).ok()).collect()
 }
 
 #[cfg(test)]

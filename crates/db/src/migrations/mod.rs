@@ -15,6 +15,7 @@ mod m0013_imports;
 mod m0014_past;
 mod m0015_certificate_digests;
 mod m0016_store_inventories;
+mod m0017_no_second_key;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -85,6 +86,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0016_store_inventories",
         statements: m0016_store_inventories::STATEMENTS,
+    },
+    Migration {
+        name: "0017_no_second_key",
+        statements: m0017_no_second_key::STATEMENTS,
     },
 ];
 

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use change::{Wanted, set};
 use db::tables::{certificate_metadata, certificates};
 pub(crate) use search::compared_as;
-pub(super) use search::condition;
+pub(super) use search::{condition, keys};
 use several::AllRequest;
 pub(super) use values::{enter, enter_new};
 

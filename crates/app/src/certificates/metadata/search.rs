@@ -2,7 +2,7 @@
 
 use db::tables::certificate_metadata::{Column, Entity};
 use db::tables::metadata_fields::Model;
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr};
 use sea_orm::{Condition, ConnectionTrait};
 use search::{Comparison, Expression, Operator, Value};
 
@@ -11,7 +11,9 @@ use super::values::KEY_MAX;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::metadata_fields::{Kind, kind, named};
-use crate::web::list::{Among, Field, FieldKind, condition_with, elsewhere, not_named};
+use crate::web::list::{
+    Among, Field, FieldKind, condition_with, elsewhere, elsewhere_keys, keys_of_several, not_named,
+};
 
 /// The condition of a query over certificates, by these fields and by metadata, `among` these if there are such. `None` matches
 /// everything.
@@ -48,6 +50,28 @@ pub(in crate::certificates) async fn condition(
     })
 }
 
+/// The select of the certificates that a comparison means by rows of another table that name them, perhaps several times, as
+/// `certificate_id`; nothing where it is about something else, or means those that are not named.
+///
+/// # Errors
+/// 400 with the position of the mistake.
+pub(in crate::certificates) async fn keys(
+    connection: &impl ConnectionTrait,
+    cx: &Cx,
+    comparison: &Comparison,
+    fields: &[Field],
+    among: Option<&Among>,
+) -> Result<Option<SelectStatement>, Error> {
+    if let Some(keys) = keys_of_several(cx, comparison, fields, among)? {
+        return Ok(keys);
+    }
+    let fold = db::fold(&comparison.field.text);
+    let field = named(connection, [&fold].into_iter()).await?.pop();
+    let Some(field) = field else { return Ok(None) };
+    let (kind, value, keys) = parts(cx, &field, comparison, among);
+    elsewhere_keys(cx, comparison, kind, value, keys)
+}
+
 /// How values of a field compare by an operator: as what they are or, for the operators of texts, as text.
 pub(crate) fn compared_as(field: &Model, operator: Operator) -> FieldKind {
     let kind = match kind(field.data_type) {
@@ -70,6 +94,17 @@ fn compared(
     among: Option<&Among>,
     negated: bool,
 ) -> Result<Condition, Error> {
+    let (kind, value, keys) = parts(cx, field, comparison, among);
+    elsewhere(cx, comparison, kind, &id(), value, keys, negated)
+}
+
+/// How a field's values compare, where they are, and the select of the certificates that have one.
+fn parts(
+    cx: &Cx,
+    field: &Model,
+    comparison: &Comparison,
+    among: Option<&Among>,
+) -> (FieldKind, SimpleExpr, SelectStatement) {
     let kind = compared_as(field, comparison.operator);
     let value = match kind {
         // Every value is there, be it a number or not.
@@ -85,7 +120,7 @@ fn compared(
     if let Some(among) = among {
         keys.and_where(among.holds(cx.db().dialect(), column(Column::CertificateId)));
     }
-    elsewhere(cx, comparison, kind, &id(), value, keys, negated)
+    (kind, value, keys)
 }
 
 /// Where a text is looked for: the index has its beginning, which does for all but what stands further behind.
