@@ -15,6 +15,7 @@ pub(crate) async fn run(app: &Arc<App>, shutdown: watch::Receiver<bool>) {
     tokio::join!(
         sweep(app, shutdown.clone()),
         crate::certificates::index_names(app, shutdown.clone()),
+        crate::certificates::prepare_lists(app, shutdown.clone()),
         crate::audit::run(app, shutdown)
     );
 }

@@ -1,5 +1,5 @@
-//! What is kept in memory of lists: for what queries ask the set of the ids that have it, for a field to sort by all ids. Each is of a moment, and whoever
-//! uses it first asks what changed since (`noted.rs`). Keys are the statements themselves, with what the caller may see and who he is in
+//! What is kept in memory of lists: for what queries ask the set of the ids that have it, for a field to sort by all ids, for one to
+//! look for parts in all texts. Each is of a moment, and whoever uses it first asks what changed since (`noted.rs`). Keys are the statements themselves, with what the caller may see and who he is in
 //! them, so that nobody is answered with another's list.
 
 use std::collections::{HashMap, VecDeque};
@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::noted::Moment;
 use super::sets::Ids;
+use super::texts::Texts;
 use crate::app::App;
 
 /// What an entry takes besides its key and its ids.
 const ENTRY: usize = 128;
 /// Lists are put together before somebody waits for them, but then nothing is for so many times as long.
-const REST: u32 = 8;
+const REST: u32 = if cfg!(feature = "testing") { 0 } else { 8 };
 
 /// Walks that are kept: a few thousand numbers each, of the largest inventories.
 const WALKS: usize = 64;
@@ -33,7 +34,7 @@ pub(crate) struct Lists {
 struct Kept {
     entries: HashMap<Arc<str>, (u64, Entry)>,
     octets_of_sets: usize,
-    octets_of_orders: usize,
+    octets_of_wholes: usize,
     uses: u64,
     rest_until: Option<Instant>,
     is_preparing: bool,
@@ -70,17 +71,21 @@ pub(super) enum What {
     Set(Arc<Ids>),
     /// All certificates, sorted.
     Order(Arc<Vec<u32>>),
+    /// All texts of a field.
+    Texts(Arc<Texts>),
 }
 
 impl Entry {
-    fn is_order(&self) -> bool {
-        matches!(self.what, What::Order(_))
+    /// Whether it is about all certificates, so that it takes long to read.
+    fn is_whole(&self) -> bool {
+        !matches!(self.what, What::Set(_))
     }
 
     fn octets(&self, key: &str) -> usize {
         let ids = match &self.what {
             What::Set(ids) => ids.octets(),
             What::Order(ids) => ids.len() * size_of::<u32>(),
+            What::Texts(texts) => texts.octets(),
         };
         ENTRY + key.len() + ids
     }
@@ -101,9 +106,9 @@ impl Lists {
         self.share(true) / 2 / size_of::<u32>()
     }
 
-    /// Octets that orders may take, or sets: many sets do not drive out orders, which take far longer to read.
-    fn share(&self, are_orders: bool) -> usize {
-        match are_orders {
+    /// Octets that what is about all certificates may take, or sets: many sets do not drive out what takes far longer to read.
+    fn share(&self, are_whole: bool) -> usize {
+        match are_whole {
             true => self.octets_max / 4 * 3,
             false => self.octets_max / 4,
         }
@@ -120,15 +125,15 @@ impl Lists {
 
     /// Keeps it, in place of what of its kind was not used for longest.
     pub(super) fn keep(&self, key: &str, entry: Entry) {
-        let (mine, is_order) = (entry.octets(key), entry.is_order());
-        let share = self.share(is_order);
+        let (mine, is_whole) = (entry.octets(key), entry.is_whole());
+        let share = self.share(is_whole);
         let mut kept = self.lock();
         kept.forget(key);
         if mine > share {
             return;
         }
-        while *kept.octets(is_order) + mine > share {
-            let same = |(_, (_, other)): &(&Arc<str>, &(u64, Entry))| other.is_order() == is_order;
+        while *kept.octets(is_whole) + mine > share {
+            let same = |(_, (_, other)): &(&Arc<str>, &(u64, Entry))| other.is_whole() == is_whole;
             let oldest = kept.entries.iter().filter(same);
             let oldest = oldest.min_by_key(|(_, (used, _))| *used);
             let Some(oldest) = oldest.map(|(key, _)| Arc::clone(key)) else {
@@ -138,7 +143,7 @@ impl Lists {
         }
         kept.uses += 1;
         let now = kept.uses;
-        *kept.octets(is_order) += mine;
+        *kept.octets(is_whole) += mine;
         kept.entries.insert(key.into(), (now, entry));
     }
 
@@ -146,10 +151,9 @@ impl Lists {
         self.lock().forget(key);
     }
 
-    /// Whether so many orders of so many certificates fit.
-    pub(super) fn has_room(&self, orders: usize, certificates: usize) -> bool {
-        let each = certificates.saturating_mul(size_of::<u32>());
-        orders.saturating_mul(each) <= self.share(true)
+    /// Whether so many octets for each of so many certificates fit.
+    pub(super) fn has_room(&self, each: usize, certificates: usize) -> bool {
+        each.saturating_mul(certificates) <= self.share(true)
     }
 
     /// How many of what is in all of the sets each step of an order has; `make` says so when it is not known.
@@ -225,13 +229,13 @@ impl Drop for Preparing {
 impl Kept {
     fn forget(&mut self, key: &str) {
         if let Some((key, (_, entry))) = self.entries.remove_entry(key) {
-            *self.octets(entry.is_order()) -= entry.octets(&key);
+            *self.octets(entry.is_whole()) -= entry.octets(&key);
         }
     }
 
-    fn octets(&mut self, of_orders: bool) -> &mut usize {
-        match of_orders {
-            true => &mut self.octets_of_orders,
+    fn octets(&mut self, are_whole: bool) -> &mut usize {
+        match are_whole {
+            true => &mut self.octets_of_wholes,
             false => &mut self.octets_of_sets,
         }
     }
@@ -294,12 +298,12 @@ mod tests {
         assert!(lists.find("set 0").is_none() && lists.find("set 99").is_some());
         assert!(lists.find("a").is_some() && lists.find("c").is_some());
         let kept = lists.lock();
-        assert!(kept.octets_of_orders <= 9_000 && kept.octets_of_sets <= 3_000);
+        assert!(kept.octets_of_wholes <= 9_000 && kept.octets_of_sets <= 3_000);
         assert!(kept.octets_of_sets > 2_500);
         drop(kept);
         for key in ["a", "c"] {
             lists.forget(key);
         }
-        assert_eq!(lists.lock().octets_of_orders, 0);
+        assert_eq!(lists.lock().octets_of_wholes, 0);
     }
 }

@@ -1,7 +1,7 @@
 //! Which certificates a query means, out of the sets of its comparisons.
 //!
 //! What is compared with a field that lists are sorted by stands side by side in the order of that field, so that with the order two
-//! ends say it all. Any other comparison is read by its own index, which many queries share and every database knows how to do; what
+//! ends say it all; what looks for a part of a name looks through all names (`texts.rs`). Any other comparison is read by its own index, which many queries share and every database knows how to do; what
 //! is broad in a query is put together in memory. Where one part of a query is few, the database asks the rest of these.
 
 use std::ops::Range;
@@ -16,6 +16,7 @@ use super::noted::View;
 use super::orders::Order;
 use super::record::STATE_REVOKED;
 use super::sets::{Ids, Set, Stop};
+use super::texts;
 use crate::web::list::{self, Field};
 
 /// So many the database asks the rest of.
@@ -97,7 +98,7 @@ pub(super) async fn shown(view: &View, revoked: bool, expired: bool) -> Result<A
     Ok(all)
 }
 
-/// What is kept, or can be said by an order that is kept.
+/// What is kept, or can be said by an order or by texts that are kept.
 async fn known(
     view: &View,
     set: &Set<'_>,
@@ -116,7 +117,10 @@ async fn known(
         _ => return Ok(None),
     };
     let Some(found) = list::side_by_side(comparison, negated, fields) else {
-        return Ok(None);
+        return match negated {
+            false => texts::found(view, set, comparison, fields).await,
+            true => Ok(None),
+        };
     };
     if found.each.len() > PARTS_MAX {
         return Ok(None);

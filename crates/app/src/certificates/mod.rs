@@ -38,6 +38,7 @@ mod stored;
 mod substrings;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod validate;
 mod wire;
 
@@ -171,6 +172,7 @@ pub(crate) use indexing::{Sizes as IndexSizes, fill as fill_index};
 pub(crate) use kept::Lists;
 pub(crate) use metadata::compared_as as metadata_compared_as;
 pub(crate) use noted::{note, note_all, sweep as sweep_changes};
+pub(crate) use pages::prepare as prepare_lists;
 pub(crate) use record::{New, Origin, STATE_REVOKED, record, record_new};
 pub(crate) use revocation_evidence::RevocationLists;
 pub(crate) use seen::{Seen, record_seen};

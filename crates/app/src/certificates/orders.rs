@@ -75,7 +75,7 @@ impl<'a> Order<'a> {
     pub(super) fn kept(&self) -> Option<Arc<Vec<u32>>> {
         match self.lists().find(&self.key)?.what {
             What::Order(order) => Some(order),
-            What::Set(_) => None,
+            What::Set(_) | What::Texts(_) => None,
         }
     }
 

@@ -7,11 +7,13 @@
 //! database is asked for its begin, or to sort those that are few, and it is put together after the answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use db::tables::certificates;
 use sea_orm::sea_query::Expr;
 use sea_orm::{EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Select};
 use search::Expression;
+use tokio::sync::watch;
 
 use super::fields::{FIELDS, SAVED};
 use super::kept::{Lists, Preparing};
@@ -19,7 +21,8 @@ use super::listing::{meant, shown};
 use super::noted::View;
 use super::orders::Order;
 use super::sets::{Ids, Set, Stop};
-use super::{counts, members};
+use super::{counts, members, texts};
+use crate::app::App;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::Through;
@@ -36,6 +39,8 @@ const FEWER: usize = if IS_TEST { 2 } else { 200 };
 /// Entries at the begin of an order that the database is asked for, twice as many each time.
 const BEGIN: usize = if IS_TEST { 2 } else { 4_096 };
 const TIMES: u32 = 5;
+/// How long a server that starts has for other things.
+const AFTER_START: Duration = Duration::from_secs(1);
 /// How often what others keep may be of a later moment.
 const TRIES: usize = 5;
 
@@ -66,6 +71,29 @@ pub(super) struct Asked {
     /// Expired ones too.
     pub(super) expired: bool,
     pub(super) paging: Paging,
+}
+
+/// Puts together what lists need soon after a start, so that the first who asks does not wait for it.
+pub(crate) async fn prepare(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
+    let cx = Cx::system(Arc::clone(app), "lists");
+    let first = Asked {
+        cx,
+        query: None,
+        through: Through::System,
+        revoked: false,
+        expired: false,
+        paging: Paging::default(),
+    };
+    let work = async {
+        tokio::time::sleep(AFTER_START).await;
+        if let Some(preparing) = Preparing::begin(app) {
+            first.prepared(preparing).await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        _ = shutdown.changed() => {}
+    }
 }
 
 impl Asked {
@@ -263,17 +291,17 @@ impl Asked {
         Ok(ids)
     }
 
-    /// Puts together what is not there yet for who asks next: this list, and every order that lists may be sorted by.
+    /// Puts together what is not there yet for who asks next: this list, and what any list may need of all certificates.
     fn prepare(&self) {
-        let Some(mut preparing) = Preparing::begin(self.cx.app()) else {
-            return;
-        };
-        let asked = self.clone();
-        tokio::spawn(async move {
-            if let Err(Stop::Error(error)) = asked.put_together(&mut preparing).await {
-                tracing::warn!(%error, "a list could not be put together");
-            }
-        });
+        if let Some(preparing) = Preparing::begin(self.cx.app()) {
+            tokio::spawn(self.clone().prepared(preparing));
+        }
+    }
+
+    async fn prepared(self, mut preparing: Preparing) {
+        if let Err(Stop::Error(error)) = self.put_together(&mut preparing).await {
+            tracing::warn!(%error, "a list could not be put together");
+        }
     }
 
     async fn put_together(&self, preparing: &mut Preparing) -> Result<(), Stop> {
@@ -283,12 +311,19 @@ impl Asked {
         self.members(&view).await?;
         drop(view);
         let sortable = || FIELDS.iter().filter(|field| field.sortable);
-        if !self.lists().has_room(sortable().count(), count) {
-            return Ok(());
+        let orders = sortable().count() * size_of::<u32>();
+        if self.lists().has_room(orders, count) {
+            for field in sortable() {
+                preparing.rest().await;
+                self.put_order_together(field.name).await?;
+            }
         }
-        for field in sortable() {
-            preparing.rest().await;
-            self.put_order_together(field.name).await?;
+        if self.lists().has_room(orders + texts::OCTETS_EACH, count) {
+            for field in texts::FIELDS {
+                preparing.rest().await;
+                let _turn = self.lists().turn.lock().await;
+                texts::put_together(&View::open(&self.cx).await?, field).await?;
+            }
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use search::Expression;
 use super::kept::{Entry, Lists, What};
 use super::listing::shown;
 use super::metadata;
-use super::noted::{Changed, View};
+use super::noted::{Changed, Moment, View};
 use crate::error::Error;
 use crate::web::list::{self, Field};
 
@@ -342,7 +342,12 @@ impl<'a> Set<'a> {
 
     /// Keeps what it is at the moment of the view.
     pub(super) fn keep(&self, set: Arc<Ids>) {
-        let (moment, what) = (self.view.moment, What::Set(set));
+        self.keep_of(self.view.moment, set);
+    }
+
+    /// Keeps what it was at a moment.
+    pub(super) fn keep_of(&self, moment: Moment, set: Arc<Ids>) {
+        let what = What::Set(set);
         self.lists().keep(&self.key, Entry { moment, what });
     }
 

@@ -424,7 +424,7 @@ fn answers_null(comparison: &Comparison) -> bool {
 }
 
 /// The field of a list that a comparison names.
-fn named<'a>(fields: &'a [Field], comparison: &Comparison) -> Option<&'a Field> {
+pub(crate) fn named<'a>(fields: &'a [Field], comparison: &Comparison) -> Option<&'a Field> {
     fields
         .iter()
         .find(|field| field.is_called(&comparison.field.text))

@@ -88,7 +88,7 @@ const QUERIES: [Meant; 9] = [
 /// What the plain query answers: ids in order.
 fn expected(
     world: &World,
-    meant: fn(&Known) -> bool,
+    meant: &dyn Fn(&Known) -> bool,
     sort: &str,
     descending: bool,
     expired: bool,
@@ -114,13 +114,42 @@ fn expected(
 }
 
 async fn check(client: &Client, world: &World, now: i64, random: &mut Random) {
+    type Asked = (String, Box<dyn Fn(&Known) -> bool>);
+    let mut queries: Vec<Asked> = Vec::new();
     for (query, meant) in QUERIES {
+        queries.push((query.to_owned(), Box::new(meant)));
+    }
+    // Parts of names that nobody may have asked for before.
+    for (field, operator) in [
+        ("IssuedCN", "contains"),
+        ("IssuedDN", "contains"),
+        ("IssuedCN", "endswith"),
+    ] {
+        let name = &NAMES[random.below(NAMES.len())]["CN=".len()..];
+        let begin = random.below(name.len() - 1);
+        let end = match operator {
+            "endswith" => name.len(),
+            _ => begin + 1 + random.below(name.len() - begin),
+        };
+        let part = &name[begin..end];
+        let query =
+            format!("{field} -{operator} \"{part}\" AND IssuedCN -endswith \".pages.example\"");
+        let part = part.to_owned();
+        queries.push((
+            query,
+            match operator {
+                "endswith" => Box::new(move |known: &Known| known.name.ends_with(&part)),
+                _ => Box::new(move |known: &Known| known.name.contains(&part)),
+            },
+        ));
+    }
+    for (query, meant) in queries {
         let (sort, descending, expired) = (
             ["Id", "IssuedCN", "NotAfter"][random.below(3)],
             random.below(2),
             random.below(3) == 0,
         );
-        let all = expected(world, meant, sort, descending == 1, expired, now);
+        let all = expected(world, &meant, sort, descending == 1, expired, now);
         let limit = 1 + random.below(7);
         let last = all.len().div_ceil(limit).max(1);
         for page in [1, 1 + random.below(last), last, last + 1] {

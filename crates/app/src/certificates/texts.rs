@@ -1,0 +1,230 @@
+//! All texts of a field, kept in memory, each once and with the certificates that have it: which of them have a part in common is
+//! found by looking through, whether few or many do. What changed since they were read is asked of the database.
+
+use std::sync::Arc;
+
+use db::tables::{certificate_names, certificates};
+use memchr::memmem::Finder;
+use sea_orm::sea_query::{Expr, ExprTrait, IntoIden, Order, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, DbBackend};
+use search::{Comparison, Operator, Value};
+
+use super::kept::{Entry, What};
+use super::noted::{Changed, Moment, View};
+use super::sets::{Ids, Set, Stop};
+use crate::error::Error;
+use crate::web::list::{self, Field};
+
+/// The fields, by the name that queries have for them.
+pub(super) const FIELDS: [&str; 4] = ["CN", "DN", "IssuerDN", "SAN"];
+/// What they take at most, about, in octets for each certificate; more is not worth it.
+pub(super) const OCTETS_EACH: usize = 64;
+/// Different texts that are read at a time.
+const READ: u64 = if cfg!(feature = "testing") { 3 } else { 20_000 };
+/// Certificates that changed since the texts were read, until they are read anew.
+const CHANGED_MAX: usize = if cfg!(feature = "testing") { 4 } else { 500 };
+/// Ends every text, and stands in none of what is looked for.
+const END: u8 = 0;
+
+/// All texts of a field.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    all: Vec<u8>,
+    /// Where each begins.
+    begins: Vec<u32>,
+    /// Up to where the certificates of each are in `ids`.
+    ends: Vec<u32>,
+    ids: Vec<u32>,
+}
+
+impl Texts {
+    pub(super) fn octets(&self) -> usize {
+        self.all.len() + (self.begins.len() + self.ends.len() + self.ids.len()) * size_of::<u32>()
+    }
+
+    /// Nothing where it is more than can be kept.
+    fn add(&mut self, text: &str, ids: &str) -> Option<()> {
+        self.begins.push(u32::try_from(self.all.len()).ok()?);
+        self.all.extend(text.as_bytes());
+        self.all.push(END);
+        for id in ids.split(',') {
+            self.ids.push(id.parse().ok()?);
+        }
+        self.ends.push(u32::try_from(self.ids.len()).ok()?);
+        Some(())
+    }
+
+    /// The certificates that have a text with `part` in it.
+    fn with(&self, part: &[u8]) -> Ids {
+        let finder = Finder::new(part);
+        let (mut found, mut from) = (Vec::new(), 0);
+        while let Some(at) = finder.find(&self.all[from..]) {
+            let at = from + at;
+            let index = self.begins.partition_point(|begin| *begin as usize <= at) - 1;
+            let first = match index {
+                0 => 0,
+                _ => self.ends[index - 1],
+            };
+            found.extend(&self.ids[first as usize..self.ends[index] as usize]);
+            match self.begins.get(index + 1) {
+                Some(next) => from = *next as usize,
+                None => break,
+            }
+        }
+        Ids::new(&found)
+    }
+}
+
+/// Those for which a comparison holds that looks for a part of a text, where the texts are kept. The set is kept too.
+///
+/// # Errors
+/// When what is kept is of a later moment; those of the database.
+pub(super) async fn found(
+    view: &View,
+    set: &Set<'_>,
+    comparison: &Comparison,
+    fields: &[Field],
+) -> Result<Option<Arc<Ids>>, Stop> {
+    let (Some(field), Value::Text(part)) = (list::named(fields, comparison), &comparison.value)
+    else {
+        return Ok(None);
+    };
+    let mut part = db::fold(part).into_bytes();
+    if part.is_empty() || part.contains(&END) {
+        return Ok(None);
+    }
+    match comparison.operator {
+        Operator::Contains => {}
+        Operator::EndsWith => part.push(END),
+        _ => return Ok(None),
+    }
+    let Some((moment, texts)) = current(view, field.name).await? else {
+        return Ok(None);
+    };
+    let found = tokio::task::spawn_blocking(move || texts.with(&part));
+    let found = found.await.map_err(Error::internal)?;
+    // As of when the texts were read; what changed since is put right like anything that is kept.
+    set.keep_of(moment, Arc::new(found));
+    set.current().await
+}
+
+/// The texts of a field and the moment that they are of, unless much changed since.
+async fn current(view: &View, field: &str) -> Result<Option<(Moment, Arc<Texts>)>, Stop> {
+    let lists = &view.cx.app().certificate_lists;
+    let key = key(field);
+    let Some(Entry {
+        moment,
+        what: What::Texts(texts),
+    }) = lists.find(&key)
+    else {
+        return Ok(None);
+    };
+    match view.since(moment, false).await? {
+        Changed::Ids(changed) if changed.len() <= CHANGED_MAX => Ok(Some((moment, texts))),
+        Changed::Later => Err(Stop::Later),
+        _ => {
+            lists.forget(&key);
+            Ok(None)
+        }
+    }
+}
+
+/// Reads the texts of a field, unless they are kept.
+///
+/// # Errors
+/// When they are more than may be kept; those of the database.
+pub(super) async fn put_together(view: &View, field: &str) -> Result<(), Stop> {
+    let (lists, key) = (&view.cx.app().certificate_lists, key(field));
+    if lists.find(&key).is_some() {
+        return Ok(());
+    }
+    let (mut texts, mut after) = (Texts::default(), String::new());
+    loop {
+        let some = view
+            .snapshot
+            .query_all(&select(view, field, &after))
+            .await?;
+        let count = some.len() as u64;
+        for row in some {
+            let (text, ids): (String, String) =
+                (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            texts.add(&text, &ids).ok_or(Stop::TooMany)?;
+            after = text;
+        }
+        if count < READ {
+            break;
+        }
+    }
+    let (moment, what) = (view.moment, What::Texts(Arc::new(texts)));
+    lists.keep(&key, Entry { moment, what });
+    Ok(())
+}
+
+fn key(field: &str) -> String {
+    format!("texts {field}")
+}
+
+/// Some texts of a field after another one, in their order, each with its certificates. None is empty.
+fn select(view: &View, field: &str, after: &str) -> SelectStatement {
+    use certificates::Column as C;
+    let own = |column: C| (certificates::Entity.into_iden(), column.into_iden());
+    let ((table, text), id) = match field {
+        "CN" => (own(C::CommonNameFold), C::Id.into_iden()),
+        "DN" => (own(C::SubjectFold), C::Id.into_iden()),
+        "IssuerDN" => (own(C::IssuerFold), C::Id.into_iden()),
+        _ => (
+            (
+                certificate_names::Entity.into_iden(),
+                certificate_names::Column::ValueFold.into_iden(),
+            ),
+            certificate_names::Column::CertificateId.into_iden(),
+        ),
+    };
+    let ids = match view.snapshot.get_database_backend() {
+        DbBackend::Sqlite => Expr::cust_with_expr("group_concat(?, ',')", Expr::col(id)),
+        _ => Expr::cust_with_expr("string_agg($1::text, ',')", Expr::col(id)),
+    };
+    Query::select()
+        .column(text.clone())
+        .expr(ids)
+        .from(table)
+        .and_where(Expr::col(text.clone()).gt(after))
+        .group_by_col(text.clone())
+        .order_by(text, Order::Asc)
+        .limit(READ)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_found_in_every_text_that_has_it() {
+        let mut texts = Texts::default();
+        for (text, ids) in [
+            ("abcab", "7"),
+            ("bca", "3,9"),
+            ("ca", "1"),
+            ("xab", "7,2,4000"),
+        ] {
+            texts.add(text, ids).unwrap();
+        }
+        for (part, wanted) in [
+            ("ab", vec![2, 7, 4000]),
+            ("a", vec![1, 2, 3, 7, 9, 4000]),
+            ("bca", vec![3, 7, 9]),
+            ("ca\0", vec![1, 3, 9]),
+            ("xab\0", vec![2, 7, 4000]),
+            ("abb", vec![]),
+            // Not across the end of one.
+            ("bb", vec![]),
+            ("caxa", vec![]),
+        ] {
+            let found: Vec<i64> = texts.with(part.as_bytes()).ids().collect();
+            assert_eq!(found, wanted, "{part:?}");
+        }
+        assert!(Texts::default().with(b"a").ids().next().is_none());
+        assert!(texts.add("y", "4294967296").is_none());
+    }
+}
