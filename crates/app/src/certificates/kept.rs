@@ -3,6 +3,7 @@
 //! them, so that nobody is answered with another's list.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ pub(crate) struct Lists {
     octets_max: usize,
     kept: Mutex<Kept>,
     walks: Mutex<VecDeque<Walk>>,
+    /// That somebody looked for what is about all certificates, and it was not there.
+    missed: AtomicBool,
     /// Held by who puts a whole list together: one at a time.
     pub(super) turn: tokio::sync::Mutex<()>,
 }
@@ -97,6 +100,7 @@ impl Lists {
             octets_max,
             kept: Mutex::default(),
             walks: Mutex::default(),
+            missed: AtomicBool::new(false),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -121,6 +125,16 @@ impl Lists {
         let (used, entry) = kept.entries.get_mut(key)?;
         *used = now;
         Some(entry.clone())
+    }
+
+    /// Says that something was missed that is about all certificates.
+    pub(super) fn miss(&self) {
+        self.missed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something was missed since the last time.
+    pub(super) fn missed(&self) -> bool {
+        self.missed.swap(false, Ordering::Relaxed)
     }
 
     /// Keeps it, in place of what of its kind was not used for longest.
@@ -151,9 +165,17 @@ impl Lists {
         self.lock().forget(key);
     }
 
-    /// Whether so many octets for each of so many certificates fit.
-    pub(super) fn has_room(&self, each: usize, certificates: usize) -> bool {
-        each.saturating_mul(certificates) <= self.share(true)
+    /// Whether so many orders of so many certificates fit.
+    pub(super) fn has_room(&self, orders: usize, certificates: usize) -> bool {
+        let each = certificates.saturating_mul(size_of::<u32>());
+        orders.saturating_mul(each) <= self.share(true)
+    }
+
+    /// Octets that more of what is about all certificates may take without driving out any of it.
+    pub(super) fn room(&self) -> usize {
+        let mut kept = self.lock();
+        let taken = *kept.octets(true);
+        self.share(true).saturating_sub(taken)
     }
 
     /// How many of what is in all of the sets each step of an order has; `make` says so when it is not known.

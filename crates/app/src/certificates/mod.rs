@@ -107,14 +107,14 @@ async fn among(
     cx: &Cx,
     query: Option<&search::Expression>,
 ) -> Result<Option<crate::web::list::Among>, Error> {
-    let among = match query {
-        // Those that are gone are not in the index.
-        Some(query) if !cx.is_past() => substrings::candidates(connection, query).await?,
-        _ => None,
-    };
+    let Some(query) = query else { return Ok(None) };
+    // Those that are gone are not in the index.
+    if cx.is_past() {
+        return Ok(None);
+    }
     // Each comparison of what is elsewhere names them once more.
-    let comparisons = query.map_or(0, |query| query.comparisons().len());
-    let among = among.filter(|ids| ids.len().saturating_mul(comparisons) <= NAMED_MAX);
+    let most = NAMED_MAX / query.comparisons().len().max(1);
+    let among = substrings::candidates(connection, query, most).await?;
     Ok(among.map(|ids| crate::web::list::Among::new(&ids)))
 }
 

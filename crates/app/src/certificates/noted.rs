@@ -72,7 +72,7 @@ pub(super) struct Moment {
     pub(super) mark: i64,
     /// No notes from here on have been seen.
     pub(super) end: i64,
-    /// Which transactions were under way, as a digest.
+    /// How many transactions before `end` were under way. With the same `mark` and `end` they can only have become fewer.
     pub(super) running: i64,
     /// The generations of what certificates do not have themselves: stores, and roles.
     pub(super) others: i64,
@@ -132,7 +132,7 @@ impl View {
             _ => (
                 "pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
                 "pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
-                "hashtextextended(pg_current_snapshot()::text, 0)",
+                "(SELECT COUNT(*) FROM pg_snapshot_xip(pg_current_snapshot()))",
             ),
         };
         let sum = |names: &str| {
@@ -175,13 +175,18 @@ impl View {
     /// # Errors
     /// Those of the database.
     pub(super) async fn since(&self, before: Moment, by_time: bool) -> Result<Changed, Error> {
-        let Moment { mark, end, at, .. } = self.moment;
+        let Moment {
+            mark,
+            end,
+            running,
+            at,
+            ..
+        } = self.moment;
         let is_same = before.transactions() == self.moment.transactions();
-        // Of two with the same ends, others under way, nobody knows which is the later one. The same with the clock, unless it was
-        // put back.
+        // A clock that goes otherwise was put back.
         let is_later = before.mark > mark
             || before.end > end
-            || ((before.mark, before.end) == (mark, end) && !is_same)
+            || ((before.mark, before.end) == (mark, end) && before.running < running)
             || (by_time && before.at > at && before.at <= at + CLOCK_MS);
         if is_later {
             return Ok(Changed::Later);

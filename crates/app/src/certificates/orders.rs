@@ -71,14 +71,6 @@ impl<'a> Order<'a> {
         &self.view.cx.app().certificate_lists
     }
 
-    /// As it was at some moment, if it is kept.
-    pub(super) fn kept(&self) -> Option<Arc<Vec<u32>>> {
-        match self.lists().find(&self.key)?.what {
-            What::Order(order) => Some(order),
-            What::Set(_) | What::Texts(_) => None,
-        }
-    }
-
     /// As it is now, if it is kept and little changed.
     ///
     /// # Errors
@@ -89,6 +81,7 @@ impl<'a> Order<'a> {
             what: What::Order(order),
         }) = self.lists().find(&self.key)
         else {
+            self.lists().miss();
             return Ok(None);
         };
         let order = match self.view.since(before, false).await? {
@@ -100,7 +93,10 @@ impl<'a> Order<'a> {
         };
         match &order {
             Some(order) => self.keep(Arc::clone(order)),
-            None => self.lists().forget(&self.key),
+            None => {
+                self.lists().forget(&self.key);
+                self.lists().miss();
+            }
         }
         Ok(order)
     }
@@ -279,7 +275,8 @@ impl<'a> Order<'a> {
             let asked: Vec<u32> = asked.copied().collect();
             let order = self.among(&asked).await?;
             narrowed(&list, &probes, &order, &mut places);
-            if width(&places) >= before {
+            let is_torn = places.iter().any(|(_, from, to)| from > to);
+            if is_torn || width(&places) >= before {
                 // The list is not what the database has: it is read anew.
                 return Ok(None);
             }

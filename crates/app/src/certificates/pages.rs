@@ -41,6 +41,8 @@ const BEGIN: usize = if IS_TEST { 2 } else { 4_096 };
 const TIMES: u32 = 5;
 /// How long a server that starts has for other things.
 const AFTER_START: Duration = Duration::from_secs(1);
+/// After how long what is kept is brought up to date whether somebody asks or not: little may change until then.
+const AGAIN: Duration = Duration::from_secs(60);
 /// How often what others keep may be of a later moment.
 const TRIES: usize = 5;
 
@@ -73,7 +75,15 @@ pub(super) struct Asked {
     pub(super) paging: Paging,
 }
 
-/// Puts together what lists need soon after a start, so that the first who asks does not wait for it.
+/// What cannot be put together now does not keep the rest from it.
+fn passed_over(done: Result<(), Stop>) -> Result<(), Stop> {
+    match done {
+        Err(Stop::Later | Stop::Busy | Stop::TooMany) => Ok(()),
+        done => done,
+    }
+}
+
+/// Puts together what lists need soon after a start, and keeps it up to date, so that nobody who asks waits for it.
 pub(crate) async fn prepare(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
     let cx = Cx::system(Arc::clone(app), "lists");
     let first = Asked {
@@ -86,8 +96,11 @@ pub(crate) async fn prepare(app: &Arc<App>, mut shutdown: watch::Receiver<bool>)
     };
     let work = async {
         tokio::time::sleep(AFTER_START).await;
-        if let Some(preparing) = Preparing::begin(app) {
-            first.prepared(preparing).await;
+        loop {
+            if let Some(preparing) = Preparing::begin(app) {
+                first.clone().prepared(preparing).await;
+            }
+            tokio::time::sleep(AGAIN).await;
         }
     };
     tokio::select! {
@@ -102,6 +115,15 @@ impl Asked {
     /// # Errors
     /// 400 for an unknown collection, a bad query, and a sort field or page that is none; those of the database.
     pub(super) async fn page(&self) -> Result<(u64, Vec<i64>), Error> {
+        let page = self.shortest_page().await;
+        if self.lists().missed() {
+            self.prepare();
+        }
+        page
+    }
+
+    /// The same, by the shortest way there is.
+    async fn shortest_page(&self) -> Result<(u64, Vec<i64>), Error> {
         let (skip, limit) = self.paging.window()?;
         // Nothing of the past is kept.
         let tries = if self.cx.is_past() { 0 } else { TRIES };
@@ -153,8 +175,7 @@ impl Asked {
             // What everybody asks first, and the database has counted.
             let all = Set::shown(&view, self.revoked, self.expired);
             if all.current().await?.is_none() {
-                drop(view);
-                self.prepare();
+                self.lists().miss();
                 return Ok(None);
             }
         }
@@ -171,16 +192,11 @@ impl Asked {
             return Ok(Some((total, self.part(&ids, &members, skip, limit))));
         }
         if set.len() <= FEW {
-            let page = self.few(&view, set, skip, limit).await?;
-            drop(view);
-            self.prepare();
-            return Ok(Some((total, page)));
+            return Ok(Some((total, self.few(&view, set, skip, limit).await?)));
         }
         if skip < FAR
             && let Some(page) = self.begin(&order, set, skip, limit).await?
         {
-            drop(view);
-            self.prepare();
             return Ok(Some((total, page)));
         }
         let ids = self.whole(&order, has_turn).await?;
@@ -308,22 +324,20 @@ impl Asked {
         let mine = self.paging.sort_field.as_deref().unwrap_or("Id");
         let count = self.put_order_together(mine).await?;
         let view = View::open(&self.cx).await?;
-        self.members(&view).await?;
+        passed_over(self.members(&view).await.map(|_| ()))?;
         drop(view);
         let sortable = || FIELDS.iter().filter(|field| field.sortable);
-        let orders = sortable().count() * size_of::<u32>();
-        if self.lists().has_room(orders, count) {
-            for field in sortable() {
-                preparing.rest().await;
-                self.put_order_together(field.name).await?;
-            }
+        if !self.lists().has_room(sortable().count(), count) {
+            return Ok(());
         }
-        if self.lists().has_room(orders + texts::OCTETS_EACH, count) {
-            for field in texts::FIELDS {
-                preparing.rest().await;
-                let _turn = self.lists().turn.lock().await;
-                texts::put_together(&View::open(&self.cx).await?, field).await?;
-            }
+        for field in sortable() {
+            preparing.rest().await;
+            passed_over(self.put_order_together(field.name).await.map(|_| ()))?;
+        }
+        for field in texts::FIELDS {
+            preparing.rest().await;
+            let view = View::open(&self.cx).await?;
+            passed_over(texts::put_together(&view, field).await)?;
         }
         Ok(())
     }
@@ -334,7 +348,7 @@ impl Asked {
         let _turn = self.lists().turn.lock().await;
         let view = View::open(&self.cx).await?;
         let order = Order::by(&view, field)?;
-        match order.kept() {
+        match order.current().await? {
             Some(ids) => Ok(ids.len()),
             None => Ok(order.read().await?.len()),
         }

@@ -41,13 +41,14 @@ pub(super) struct Found {
     pub(super) is_all: bool,
 }
 
-/// The certificates that a query's answer is among, if the index knows and they are few.
+/// The certificates that a query's answer is among, if the index knows, and they are few and not more than `most`.
 ///
 /// # Errors
 /// Those of the database.
 pub(super) async fn candidates(
     connection: &impl ConnectionTrait,
     query: &Expression,
+    most: usize,
 ) -> Result<Option<Vec<i64>>, Error> {
     if !query.comparisons().into_iter().any(is_slow_without) {
         return Ok(None);
@@ -63,7 +64,8 @@ pub(super) async fn candidates(
         .await?
         .flatten();
     let part = usize::try_from(all.unwrap_or_default() / NAMED_PART).unwrap_or_default();
-    let found = find(connection, &needed, Ord::max(part, NAMED_MAX)).await?;
+    let max = Ord::min(Ord::max(part, NAMED_MAX), most);
+    let found = find(connection, &needed, max).await?;
     Ok(found.filter(|found| found.is_all).map(|found| found.ids))
 }
 

@@ -17,18 +17,17 @@ use crate::web::list::{self, Field};
 
 /// The fields, by the name that queries have for them.
 pub(super) const FIELDS: [&str; 4] = ["CN", "DN", "IssuerDN", "SAN"];
-/// What they take at most, about, in octets for each certificate; more is not worth it.
-pub(super) const OCTETS_EACH: usize = 64;
 /// Different texts that are read at a time.
 const READ: u64 = if cfg!(feature = "testing") { 3 } else { 20_000 };
 /// Certificates that changed since the texts were read, until they are read anew.
 const CHANGED_MAX: usize = if cfg!(feature = "testing") { 4 } else { 500 };
-/// Ends every text, and stands in none of what is looked for.
-const END: u8 = 0;
+/// Ends every text, and is in none: no text in UTF-8 has it.
+const END: u8 = 0xff;
 
-/// All texts of a field.
+/// All texts of a field, or none of them where there was no room.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
+    is_whole: bool,
     all: Vec<u8>,
     /// Where each begins.
     begins: Vec<u32>,
@@ -90,13 +89,16 @@ pub(super) async fn found(
         return Ok(None);
     };
     let mut part = db::fold(part).into_bytes();
-    if part.is_empty() || part.contains(&END) {
+    if part.is_empty() {
         return Ok(None);
     }
     match comparison.operator {
         Operator::Contains => {}
         Operator::EndsWith => part.push(END),
         _ => return Ok(None),
+    }
+    if !FIELDS.contains(&field.name) {
+        return Ok(None);
     }
     let Some((moment, texts)) = current(view, field.name).await? else {
         return Ok(None);
@@ -117,28 +119,60 @@ async fn current(view: &View, field: &str) -> Result<Option<(Moment, Arc<Texts>)
         what: What::Texts(texts),
     }) = lists.find(&key)
     else {
+        lists.miss();
         return Ok(None);
     };
     match view.since(moment, false).await? {
-        Changed::Ids(changed) if changed.len() <= CHANGED_MAX => Ok(Some((moment, texts))),
+        Changed::Ids(changed) if changed.len() <= CHANGED_MAX => {
+            if is_old(&changed) {
+                lists.miss();
+            }
+            Ok(texts.is_whole.then_some((moment, texts)))
+        }
         Changed::Later => Err(Stop::Later),
         _ => {
             lists.forget(&key);
+            lists.miss();
             Ok(None)
         }
     }
 }
 
-/// Reads the texts of a field, unless they are kept.
+/// Whether so much changed that the texts are better read anew soon.
+fn is_old(changed: &[i64]) -> bool {
+    changed.len() > CHANGED_MAX / 2
+}
+
+/// Reads the texts of a field, unless they are kept and little changed. Where they do not fit beside what is kept already, it is kept
+/// that they do not, as long as little changes.
 ///
 /// # Errors
-/// When they are more than may be kept; those of the database.
+/// When what is kept is of a later moment; those of the database.
 pub(super) async fn put_together(view: &View, field: &str) -> Result<(), Stop> {
     let (lists, key) = (&view.cx.app().certificate_lists, key(field));
-    if lists.find(&key).is_some() {
-        return Ok(());
+    if let Some(Entry { moment, .. }) = lists.find(&key) {
+        match view.since(moment, false).await? {
+            Changed::Ids(changed) if !is_old(&changed) => return Ok(()),
+            Changed::Later => return Err(Stop::Later),
+            _ => lists.forget(&key),
+        }
     }
-    let (mut texts, mut after) = (Texts::default(), String::new());
+    let texts = read(view, field, lists.room()).await?;
+    let (moment, what) = (
+        view.moment,
+        What::Texts(Arc::new(texts.unwrap_or_default())),
+    );
+    lists.keep(&key, Entry { moment, what });
+    Ok(())
+}
+
+/// Nothing where they take more than so many octets.
+async fn read(view: &View, field: &str, octets_max: usize) -> Result<Option<Texts>, Stop> {
+    let mut texts = Texts {
+        is_whole: true,
+        ..Texts::default()
+    };
+    let mut after = String::new();
     loop {
         let some = view
             .snapshot
@@ -148,16 +182,18 @@ pub(super) async fn put_together(view: &View, field: &str) -> Result<(), Stop> {
         for row in some {
             let (text, ids): (String, String) =
                 (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-            texts.add(&text, &ids).ok_or(Stop::TooMany)?;
+            if texts.add(&text, &ids).is_none() {
+                return Ok(None);
+            }
             after = text;
         }
+        if texts.octets() > octets_max {
+            return Ok(None);
+        }
         if count < READ {
-            break;
+            return Ok(Some(texts));
         }
     }
-    let (moment, what) = (view.moment, What::Texts(Arc::new(texts)));
-    lists.keep(&key, Entry { moment, what });
-    Ok(())
 }
 
 fn key(field: &str) -> String {
@@ -211,17 +247,17 @@ mod tests {
             texts.add(text, ids).unwrap();
         }
         for (part, wanted) in [
-            ("ab", vec![2, 7, 4000]),
-            ("a", vec![1, 2, 3, 7, 9, 4000]),
-            ("bca", vec![3, 7, 9]),
-            ("ca\0", vec![1, 3, 9]),
-            ("xab\0", vec![2, 7, 4000]),
-            ("abb", vec![]),
+            (&b"ab"[..], vec![2, 7, 4000]),
+            (b"a", vec![1, 2, 3, 7, 9, 4000]),
+            (b"bca", vec![3, 7, 9]),
+            (b"ca\xff", vec![1, 3, 9]),
+            (b"xab\xff", vec![2, 7, 4000]),
+            (b"abb", vec![]),
             // Not across the end of one.
-            ("bb", vec![]),
-            ("caxa", vec![]),
+            (b"bb", vec![]),
+            (b"caxa", vec![]),
         ] {
-            let found: Vec<i64> = texts.with(part.as_bytes()).ids().collect();
+            let found: Vec<i64> = texts.with(part).ids().collect();
             assert_eq!(found, wanted, "{part:?}");
         }
         assert!(Texts::default().with(b"a").ids().next().is_none());

@@ -139,6 +139,9 @@ async fn check(client: &Client, world: &World, now: i64, random: &mut Random) {
             query,
             match operator {
                 "endswith" => Box::new(move |known: &Known| known.name.ends_with(&part)),
+                _ if field == "IssuedDN" => {
+                    Box::new(move |known: &Known| format!("cn={}", known.name).contains(&part))
+                }
                 _ => Box::new(move |known: &Known| known.name.contains(&part)),
             },
         ));

@@ -10,7 +10,7 @@ mod x509;
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ pub(crate) async fn run(setup: &Setup, database: &str, certificates: usize) -> a
     // A new one has the certificates of its own authorities and of the server.
     let is_filled = held > 100;
     if is_filled && !(certificates as u64..=certificates as u64 + 100).contains(&(held as u64)) {
-        anyhow::bail!(
+        bail!(
             "the folder holds {held} certificates, not {certificates}: say so, or take another one"
         );
     }
@@ -103,9 +103,11 @@ pub(crate) async fn run(setup: &Setup, database: &str, certificates: usize) -> a
 /// Waits until the index of names, which is filled behind the writes, has all of them but what is not worth a lot yet.
 async fn names_indexed(server: &Server) -> anyhow::Result<Value> {
     const LEFT_MAX: i64 = 1_000;
+    const LIMIT: Duration = Duration::from_hours(1);
     let (began, db) = (Instant::now(), server.open_database().await?);
     let some = format!(
-        "SELECT COUNT(*) AS waiting FROM (SELECT 1 AS one FROM certificates_unindexed LIMIT {}) AS noted",
+        "SELECT (SELECT COUNT(*) FROM (SELECT 1 AS one FROM certificates_unindexed LIMIT {}) AS noted)
+         + (SELECT CAST(COALESCE(SUM(value), 0) AS BIGINT) FROM counters WHERE name = 'certificates to be noted') AS waiting",
         LEFT_MAX + 1
     );
     let statement = Statement::from_string(db.dialect().backend(), some);
@@ -114,6 +116,9 @@ async fn names_indexed(server: &Server) -> anyhow::Result<Value> {
         let waiting: i64 = row.context("a count")?.try_get("", "waiting")?;
         if waiting <= LEFT_MAX {
             break;
+        }
+        if began.elapsed() > LIMIT {
+            bail!("{waiting} and more certificates are not in the index of names yet");
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
