@@ -1,8 +1,9 @@
 //! Which certificates a query means, out of the sets of its comparisons.
 //!
 //! What is compared with a field that lists are sorted by stands side by side in the order of that field, so that with the order two
-//! ends say it all; what looks for a part of a name looks through all names (`texts.rs`). Any other comparison is read by its own index, which many queries share and every database knows how to do; what
-//! is broad in a query is put together in memory. Where one part of a query is few, the database asks the rest of these.
+//! ends say it all; what looks for a part of a name looks through all names (`texts.rs`). Any other comparison is read by its own
+//! index, which many queries share and every database knows how to do. What is broad in a query is put together in memory. Where
+//! parts of a query leave few, the database asks the rest of these.
 
 use std::ops::Range;
 use std::sync::Arc;
