@@ -130,8 +130,8 @@ fn insert_text<E: EntityTrait>(backend: DbBackend, columns: &[E::Column], rows: 
     sql
 }
 
-/// What a select of one `BIGINT` column answers that is never NULL, in its order. It comes as one row, since a driver takes longer for a row than a
-/// database for a number.
+/// What a select of one `BIGINT` column answers that is never NULL, in its order. It comes as one row, since a driver takes longer for
+/// a row than a database for a number.
 ///
 /// # Errors
 /// Those of the database.

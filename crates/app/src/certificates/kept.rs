@@ -1,6 +1,7 @@
 //! What is kept in memory of lists: for what queries ask the set of the ids that have it, for a field to sort by all ids, for one to
-//! look for parts in all texts. Each is of a moment, and whoever uses it first asks what changed since (`noted.rs`). Keys are the statements themselves, with what the caller may see and who he is in
-//! them, so that nobody is answered with another's list.
+//! look for parts in all texts. Each is of a moment, and whoever uses it first asks what changed since (`noted.rs`). The keys of what
+//! depends on who asks are the statements themselves, with what the caller may see and who he is in them, so that nobody is answered
+//! with another's list.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};

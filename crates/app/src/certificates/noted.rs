@@ -183,7 +183,7 @@ impl View {
             ..
         } = self.moment;
         let is_same = before.transactions() == self.moment.transactions();
-        // A clock that goes otherwise was put back.
+        // A little later by the clock is another server's or task's; much later, and the clock was put back.
         let is_later = before.mark > mark
             || before.end > end
             || ((before.mark, before.end) == (mark, end) && before.running < running)

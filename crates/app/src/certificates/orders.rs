@@ -24,9 +24,9 @@ const IS_TEST: bool = cfg!(feature = "testing");
 const PLACED_MAX: usize = if IS_TEST { 5 } else { 200 };
 /// Entries that one round of placing compares with, and at least for each certificate.
 const PROBES: usize = if IS_TEST { 3 } else { 128 };
+const PROBES_EACH: usize = if IS_TEST { 1 } else { 16 };
 /// Entries of an order that are looked at together.
 const PART: usize = if IS_TEST { 4 } else { 1_024 };
-const PROBES_EACH: usize = if IS_TEST { 1 } else { 16 };
 
 /// The order of a field.
 pub(super) struct Order<'a> {
@@ -162,6 +162,7 @@ impl<'a> Order<'a> {
             _ => {
                 // The list is not what the database has: it is read anew.
                 self.lists().forget(&self.key);
+                self.lists().miss();
                 Ok(None)
             }
         }
