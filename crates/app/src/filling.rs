@@ -28,28 +28,34 @@ pub struct Certificate {
     pub is_revoked: bool,
 }
 
-/// Records certificates, none of which the database knows, in one transaction. Answers their ids, which ascend.
+/// Records certificates that came at a moment, in epoch milliseconds, none of which the database knows, in one transaction. Answers their
+/// ids, which ascend.
 ///
 /// # Errors
 /// Of a certificate that cannot be read, and those of the database.
-pub async fn record(cx: &Cx, all: Vec<Certificate>) -> Result<Vec<i64>, Error> {
-    let cx = cx.clone();
-    let db = cx.db().clone();
-    db.write_much("filling.record", move |tx| {
-        Box::pin(async move { record_in(tx, &cx, &all).await })
-    })
-    .await
-}
-
-async fn record_in(tx: &db::Tx, cx: &Cx, all: &[Certificate]) -> Result<Vec<i64>, Error> {
+pub async fn record(cx: &Cx, at: i64, all: Vec<Certificate>) -> Result<Vec<i64>, Error> {
+    let cx = cx.with_clock_at(at);
     let read: Vec<pki::Certificate> = all
         .iter()
         .map(|one| pki::Certificate::from_der(&one.der).map_err(Error::internal))
         .collect::<Result<_, _>>()?;
+    let db = cx.db().clone();
+    db.write_much("filling.record", move |tx| {
+        Box::pin(async move { record_in(tx, &cx, &all, &read).await })
+    })
+    .await
+}
+
+async fn record_in(
+    tx: &db::Tx,
+    cx: &Cx,
+    all: &[Certificate],
+    read: &[pki::Certificate],
+) -> Result<Vec<i64>, Error> {
     let [ids] = db::reserve_ids(tx, ["certificates"], all.len()).await?;
     let new: Vec<New<'_>> = all
         .iter()
-        .zip(&read)
+        .zip(read)
         .zip(&ids)
         .map(|((one, certificate), id)| New {
             cx,

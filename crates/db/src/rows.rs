@@ -161,6 +161,20 @@ pub async fn integers(
     numbers.map_err(|_| missing("an aggregate of other than integers"))
 }
 
+/// Has PostgreSQL plan each statement of this transaction for its values, whenever it comes. Otherwise it keeps a plan after some times,
+/// which may be one for a table that had hardly any rows: to read all of them. While a table grows by thousands of rows a second, that
+/// goes on until it is analyzed.
+///
+/// # Errors
+/// What the database said.
+pub async fn plan_each(tx: &Tx) -> Result<(), Error> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        tx.execute_unprepared("SET LOCAL plan_cache_mode = force_custom_plan")
+            .await?;
+    }
+    Ok(())
+}
+
 fn missing(what: &str) -> Error {
     DbErr::Type(what.to_owned()).into()
 }

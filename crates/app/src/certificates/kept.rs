@@ -4,6 +4,7 @@
 //! with another's list.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ const REST: u32 = if cfg!(feature = "testing") { 0 } else { 8 };
 
 /// Walks that are kept: a few thousand numbers each, of the largest inventories.
 const WALKS: usize = 64;
+const HULLS: usize = 256;
 
 /// Everything that is kept.
 #[derive(Debug)]
@@ -28,6 +30,9 @@ pub(crate) struct Lists {
     octets_max: usize,
     kept: Mutex<Kept>,
     walks: Mutex<VecDeque<Walk>>,
+    hulls: Mutex<VecDeque<Hull>>,
+    /// Whether somebody counts the steps of a walk that nobody waits for.
+    is_counting: AtomicBool,
     /// That somebody looked for what is about all certificates, and it was not there.
     missed: AtomicBool,
     /// Held by who puts a whole list together: one at a time.
@@ -44,6 +49,14 @@ struct Kept {
     is_preparing: bool,
 }
 
+/// Where in an order all of a set stands.
+#[derive(Debug)]
+struct Hull {
+    set: Weak<Ids>,
+    order: Weak<Vec<u32>>,
+    hull: Range<usize>,
+}
+
 /// How many entries of an order are in sets, a number for each step: by this a page in the middle is found without the others.
 #[derive(Debug)]
 struct Walk {
@@ -52,13 +65,17 @@ struct Walk {
     steps: Arc<[u32]>,
 }
 
+/// What is referred to is never another: its place is not given away as long as something refers to it.
+fn is_same<T>(mine: &Weak<T>, other: &Arc<T>) -> bool {
+    mine.as_ptr() == Arc::as_ptr(other)
+}
+
 impl Walk {
-    /// What is referred to is never another: its place is not given away as long as something refers to it.
     fn is_of(&self, sets: &[Arc<Ids>], order: &Arc<Vec<u32>>) -> bool {
-        let is_same = |(mine, other): (&Weak<Ids>, &Arc<Ids>)| mine.as_ptr() == Arc::as_ptr(other);
-        self.order.as_ptr() == Arc::as_ptr(order)
+        let mut both = self.sets.iter().zip(sets);
+        is_same(&self.order, order)
             && self.sets.len() == sets.len()
-            && self.sets.iter().zip(sets).all(is_same)
+            && both.all(|(mine, other)| is_same(mine, other))
     }
 }
 
@@ -101,6 +118,8 @@ impl Lists {
             octets_max,
             kept: Mutex::default(),
             walks: Mutex::default(),
+            hulls: Mutex::default(),
+            is_counting: AtomicBool::new(false),
             missed: AtomicBool::new(false),
             turn: tokio::sync::Mutex::default(),
         }
@@ -179,27 +198,50 @@ impl Lists {
         self.share(true).saturating_sub(taken)
     }
 
-    /// How many of what is in all of the sets each step of an order has; `make` says so when it is not known.
-    pub(super) fn steps(
-        &self,
-        sets: &[Arc<Ids>],
-        order: &Arc<Vec<u32>>,
-        make: impl FnOnce() -> Vec<u32>,
-    ) -> Arc<[u32]> {
-        let lock = || self.walks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(walk) = lock().iter().find(|walk| walk.is_of(sets, order)) {
-            return Arc::clone(&walk.steps);
-        }
+    /// How many of what is in all of the sets each step of an order has, if somebody counted them.
+    pub(super) fn steps(&self, sets: &[Arc<Ids>], order: &Arc<Vec<u32>>) -> Option<Arc<[u32]>> {
+        let walks = self.walks();
+        let walk = walks.iter().find(|walk| walk.is_of(sets, order))?;
+        Some(Arc::clone(&walk.steps))
+    }
+
+    /// Keeps what was counted, as long as the sets and the order are kept.
+    pub(super) fn keep_steps(&self, sets: &[Arc<Ids>], order: &Arc<Vec<u32>>, steps: Arc<[u32]>) {
         let walk = Walk {
             sets: sets.iter().map(Arc::downgrade).collect(),
             order: Arc::downgrade(order),
-            steps: make().into(),
+            steps,
         };
-        let steps = Arc::clone(&walk.steps);
-        let mut walks = lock();
+        let mut walks = self.walks();
         walks.truncate(WALKS - 1);
         walks.push_front(walk);
-        steps
+    }
+
+    /// The part of an order in which all are that are in each of the sets, as far as it is known.
+    pub(super) fn hull(&self, sets: &[Arc<Ids>], order: &Arc<Vec<u32>>) -> Range<usize> {
+        let hulls = self.hulls();
+        let of_order = hulls.iter().filter(|hull| is_same(&hull.order, order));
+        let known = of_order.filter(|hull| sets.iter().any(|set| is_same(&hull.set, set)));
+        known.fold(0..order.len(), |both, one| {
+            let begin = Ord::max(both.start, one.hull.start);
+            begin..Ord::max(begin, Ord::min(both.end, one.hull.end))
+        })
+    }
+
+    /// Keeps that all of a set is in this part of an order.
+    pub(super) fn keep_hull(&self, set: &Arc<Ids>, order: &Arc<Vec<u32>>, hull: Range<usize>) {
+        let (set, order) = (Arc::downgrade(set), Arc::downgrade(order));
+        let mut hulls = self.hulls();
+        hulls.truncate(HULLS - 1);
+        hulls.push_front(Hull { set, order, hull });
+    }
+
+    fn hulls(&self) -> MutexGuard<'_, VecDeque<Hull>> {
+        self.hulls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn walks(&self) -> MutexGuard<'_, VecDeque<Walk>> {
+        self.walks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -249,6 +291,31 @@ impl Drop for Preparing {
     }
 }
 
+/// That the steps of a walk are counted which nobody waits for: one walk at a time.
+pub(super) struct Counting(Arc<App>);
+
+impl Counting {
+    /// Nothing while somebody else does so.
+    pub(super) fn begin(app: &Arc<App>) -> Option<Self> {
+        let is_counting = &app.certificate_lists.is_counting;
+        let is_mine = !is_counting.swap(true, Ordering::AcqRel);
+        is_mine.then(|| Self(Arc::clone(app)))
+    }
+
+    pub(super) fn keep(self, sets: &[Arc<Ids>], order: &Arc<Vec<u32>>, steps: Arc<[u32]>) {
+        self.0.certificate_lists.keep_steps(sets, order, steps);
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.0
+            .certificate_lists
+            .is_counting
+            .store(false, Ordering::Release);
+    }
+}
+
 impl Kept {
     fn forget(&mut self, key: &str) {
         if let Some((key, (_, entry))) = self.entries.remove_entry(key) {
@@ -273,20 +340,51 @@ mod tests {
         let lists = Lists::new(12_000);
         let set = |ids: &[u32]| Arc::new(Ids::new(ids));
         let (one, other, order) = (set(&[1]), set(&[1, 2]), Arc::new(vec![1, 2]));
-        let ask = |sets: &[&Arc<Ids>], order: &Arc<Vec<u32>>, made: u32| {
-            let sets: Vec<Arc<Ids>> = sets.iter().copied().cloned().collect();
-            lists.steps(&sets, order, || vec![made])[0]
+        let list = |sets: &[&Arc<Ids>]| sets.iter().copied().cloned().collect::<Vec<_>>();
+        let known = |sets: &[&Arc<Ids>], order: &Arc<Vec<u32>>| {
+            lists.steps(&list(sets), order).map(|steps| steps[0])
         };
-        assert_eq!(ask(&[&one], &order, 1), 1);
-        assert_eq!(ask(&[&one, &other], &order, 2), 2);
-        assert_eq!(ask(&[&one], &Arc::new(vec![1, 2]), 3), 3);
-        assert_eq!(ask(&[&set(&[1])], &order, 4), 4);
-        assert_eq!(ask(&[&one], &order, 5), 1);
-        for made in 0..WALKS as u32 {
-            assert_eq!(ask(&[&set(&[1])], &order, made), made);
+        let keep = |sets: &[&Arc<Ids>], order: &Arc<Vec<u32>>, step: u32| {
+            lists.keep_steps(&list(sets), order, vec![step].into());
+        };
+        assert_eq!(known(&[&one], &order), None);
+        keep(&[&one], &order, 1);
+        keep(&[&one, &other], &order, 2);
+        assert_eq!(known(&[&one], &order), Some(1));
+        assert_eq!(known(&[&one, &other], &order), Some(2));
+        assert_eq!(known(&[&other], &order), None);
+        assert_eq!(known(&[&one], &Arc::new(vec![1, 2])), None);
+        assert_eq!(known(&[&set(&[1])], &order), None);
+        for step in 0..WALKS as u32 - 1 {
+            keep(&[&set(&[1])], &order, step);
         }
-        assert_eq!(ask(&[&one], &order, 5), 5);
-        assert_eq!(lists.walks.lock().unwrap().len(), WALKS);
+        assert_eq!(known(&[&one, &other], &order), Some(2));
+        assert_eq!(known(&[&one], &order), None);
+        assert_eq!(lists.walks().len(), WALKS);
+    }
+
+    #[test]
+    fn what_is_in_several_sets_is_in_all_of_their_parts_of_an_order() {
+        let lists = Lists::new(12_000);
+        let set = |ids: &[u32]| Arc::new(Ids::new(ids));
+        let (one, other, order) = (set(&[1]), set(&[1, 2]), Arc::new(vec![0; 100]));
+        let hull = |sets: &[&Arc<Ids>], order: &Arc<Vec<u32>>| {
+            lists.hull(&sets.iter().copied().cloned().collect::<Vec<_>>(), order)
+        };
+        assert_eq!(hull(&[&one, &other], &order), 0..100);
+        lists.keep_hull(&one, &order, 10..30);
+        lists.keep_hull(&other, &order, 20..60);
+        assert_eq!(hull(&[&one], &order), 10..30);
+        assert_eq!(hull(&[&one, &other], &order), 20..30);
+        assert_eq!(hull(&[&set(&[1])], &order), 0..100);
+        assert_eq!(hull(&[&one], &Arc::new(vec![0; 7])), 0..7);
+        lists.keep_hull(&other, &order, 40..41);
+        assert!(hull(&[&one, &other], &order).is_empty());
+        for _ in 0..HULLS {
+            lists.keep_hull(&set(&[3]), &order, 1..2);
+        }
+        assert_eq!(hull(&[&one], &order), 0..100);
+        assert_eq!(lists.hulls().len(), HULLS);
     }
 
     #[test]

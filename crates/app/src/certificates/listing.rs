@@ -93,14 +93,11 @@ pub(super) async fn those(
     ids: &[i64],
     details: &Details,
 ) -> Result<Vec<CertificateOutput>, Error> {
-    let rows = certificates::Entity::find()
-        .filter(certificates::Column::Id.is_in(ids.iter().copied()))
-        .all(cx.db().read())
-        .await?;
-    let mut rows: HashMap<i64, certificates::Model> =
-        rows.into_iter().map(|row| (row.id, row)).collect();
-    let rows = ids.iter().filter_map(|id| rows.remove(id)).collect();
-    outputs(cx, rows, details).await
+    let found = outputs(cx, ids, details).await?.into_iter();
+    let mut found: HashMap<i64, CertificateOutput> = found
+        .map(|single| (single.certificate.id, single.certificate))
+        .collect();
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }
 
 /// The list that is asked for.
@@ -196,21 +193,11 @@ pub(super) async fn one(
     let cx = &*as_of.of(cx)?;
     cx.authorize_certificate(Permission::CertificatesRead, id, details.through())
         .await?;
-    let row = certificates::Entity::find_by_id(id)
-        .one(cx.db().read())
-        .await?;
-    let row = row.ok_or_else(|| Error::not_found("certificate", id))?;
-    let (is_ca_certificate, path_length_constraint) = (row.is_authority, row.path_length);
-    let found = outputs(cx, vec![row], details).await?.pop();
-    let certificate = found.ok_or_else(|| Error::not_found("certificate", id))?;
-    Ok(SingleCertificateOutput {
-        is_ca_certificate,
-        path_length_constraint,
-        certificate,
-    })
+    let found = outputs(cx, &[id], details).await?.pop();
+    found.ok_or_else(|| Error::not_found("certificate", id))
 }
 
-/// What belongs to the rows of a page, each read with one query.
+/// What belongs to the certificates of a page, each read with one query.
 #[derive(Default)]
 struct Belongings {
     contents: HashMap<i64, Vec<u8>>,
@@ -221,20 +208,36 @@ struct Belongings {
     locations: HashMap<i64, Vec<(String, Location)>>,
 }
 
+/// Those of these certificates that are there, in any order.
 async fn outputs(
     cx: &Cx,
-    rows: Vec<certificates::Model>,
+    ids: &[i64],
     details: &Details,
-) -> Result<Vec<CertificateOutput>, Error> {
-    let mut with = Belongings::read(cx, &rows, details).await?;
-    // What was deleted since the rows were read is not there any more.
+) -> Result<Vec<SingleCertificateOutput>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = certificates::Entity::find()
+        .filter(certificates::Column::Id.is_in(ids.iter().copied()))
+        .all(cx.db().read());
+    // At the same time: in a large inventory each of them may have to come from the disk.
+    let (rows, with) = tokio::join!(rows, Belongings::read(cx, ids, details));
+    let (rows, mut with) = (rows?, with?);
+    with.read_names(cx, &rows).await?;
+    // What was deleted meanwhile is not there any more.
     let there: Vec<_> = rows
         .into_iter()
         .filter(|row| with.contents.contains_key(&row.id))
         .collect();
     there
         .into_iter()
-        .map(|row| output(row, &mut with, details))
+        .map(|row| {
+            Ok(SingleCertificateOutput {
+                is_ca_certificate: row.is_authority,
+                path_length_constraint: row.path_length,
+                certificate: output(row, &mut with, details)?,
+            })
+        })
         .collect()
 }
 
@@ -246,61 +249,19 @@ fn distinct(ids: impl Iterator<Item = Option<i64>>) -> Vec<i64> {
 }
 
 impl Belongings {
-    async fn read(cx: &Cx, rows: &[certificates::Model], details: &Details) -> Result<Self, Error> {
-        let mut found = Self::default();
-        if rows.is_empty() {
-            return Ok(found);
-        }
+    async fn read(cx: &Cx, ids: &[i64], details: &Details) -> Result<Self, Error> {
         let connection = cx.db().read();
-        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let contents = certificate_contents::Entity::find()
             .filter(certificate_contents::Column::CertificateId.is_in(ids.iter().copied()))
             .all(connection)
             .await?;
-        found.contents = contents
-            .into_iter()
-            .map(|content| (content.certificate_id, content.der))
-            .collect();
-        let wanted = distinct(rows.iter().map(|row| row.authority_id));
-        if !wanted.is_empty() {
-            let some: Vec<(i64, String, String)> = authorities::Entity::find()
-                .select_only()
-                .columns([
-                    authorities::Column::Id,
-                    authorities::Column::HostName,
-                    authorities::Column::LogicalName,
-                ])
-                .filter(authorities::Column::Id.is_in(wanted))
-                .into_tuple()
-                .all(connection)
-                .await?;
-            found.authorities = some
+        let mut found = Self {
+            contents: contents
                 .into_iter()
-                .map(|(id, host, name)| (id, format!("{host}\\{name}")))
-                .collect();
-        }
-        let wanted = distinct(rows.iter().map(|row| row.template_id));
-        if !wanted.is_empty() {
-            let some: Vec<(i64, String)> = templates::Entity::find()
-                .select_only()
-                .columns([templates::Column::Id, templates::Column::DisplayName])
-                .filter(templates::Column::Id.is_in(wanted))
-                .into_tuple()
-                .all(connection)
-                .await?;
-            found.templates = some.into_iter().collect();
-        }
-        let wanted = distinct(rows.iter().map(|row| row.owner_role_id));
-        if !wanted.is_empty() {
-            let some: Vec<(i64, String)> = roles::Entity::find()
-                .select_only()
-                .columns([roles::Column::Id, roles::Column::Name])
-                .filter(roles::Column::Id.is_in(wanted))
-                .into_tuple()
-                .all(connection)
-                .await?;
-            found.roles = some.into_iter().collect();
-        }
+                .map(|content| (content.certificate_id, content.der))
+                .collect(),
+            ..Self::default()
+        };
         if details.include_metadata == Some(true) {
             let values = certificate_metadata::Entity::find()
                 .filter(certificate_metadata::Column::CertificateId.is_in(ids.iter().copied()))
@@ -315,9 +276,55 @@ impl Belongings {
             }
         }
         if details.include_locations == Some(true) {
-            found.locations = locations(cx, &ids).await?;
+            found.locations = locations(cx, ids).await?;
         }
         Ok(found)
+    }
+
+    /// The names of what rows refer to.
+    async fn read_names(&mut self, cx: &Cx, rows: &[certificates::Model]) -> Result<(), Error> {
+        let connection = cx.db().read();
+        let wanted = distinct(rows.iter().map(|row| row.authority_id));
+        if !wanted.is_empty() {
+            let some: Vec<(i64, String, String)> = authorities::Entity::find()
+                .select_only()
+                .columns([
+                    authorities::Column::Id,
+                    authorities::Column::HostName,
+                    authorities::Column::LogicalName,
+                ])
+                .filter(authorities::Column::Id.is_in(wanted))
+                .into_tuple()
+                .all(connection)
+                .await?;
+            self.authorities = some
+                .into_iter()
+                .map(|(id, host, name)| (id, format!("{host}\\{name}")))
+                .collect();
+        }
+        let wanted = distinct(rows.iter().map(|row| row.template_id));
+        if !wanted.is_empty() {
+            let some: Vec<(i64, String)> = templates::Entity::find()
+                .select_only()
+                .columns([templates::Column::Id, templates::Column::DisplayName])
+                .filter(templates::Column::Id.is_in(wanted))
+                .into_tuple()
+                .all(connection)
+                .await?;
+            self.templates = some.into_iter().collect();
+        }
+        let wanted = distinct(rows.iter().map(|row| row.owner_role_id));
+        if !wanted.is_empty() {
+            let some: Vec<(i64, String)> = roles::Entity::find()
+                .select_only()
+                .columns([roles::Column::Id, roles::Column::Name])
+                .filter(roles::Column::Id.is_in(wanted))
+                .into_tuple()
+                .all(connection)
+                .await?;
+            self.roles = some.into_iter().collect();
+        }
+        Ok(())
     }
 }
 

@@ -84,17 +84,17 @@ pub(super) async fn shown(view: &View, revoked: bool, expired: bool) -> Result<A
     if stretched.is_empty() {
         stretched.push(("Id", Vec::new(), true));
     }
-    let mut all: Option<Ids> = None;
+    let mut all: Option<Arc<Ids>> = None;
     for (field, each, others) in stretched {
         let Some(some) = stretches(view, field, each, others).await? else {
             return shown.read_all().await;
         };
         all = Some(match all {
-            Some(all) => all.and(&some),
+            Some(all) => Arc::new(all.and(&some)),
             None => some,
         });
     }
-    let all = Arc::new(all.unwrap_or_default());
+    let all = all.unwrap_or_default();
     shown.keep(Arc::clone(&all));
     Ok(all)
 }
@@ -131,22 +131,21 @@ async fn known(
         let comparison = Expression::Comparison(comparison);
         conditions.push(list::condition(&view.cx, Some(&comparison), fields)?);
     }
-    let Some(ids) = stretches(view, found.field, conditions, found.others).await? else {
-        return Ok(None);
-    };
-    let ids = Arc::new(ids);
-    set.keep(Arc::clone(&ids));
-    Ok(Some(ids))
+    let ids = stretches(view, found.field, conditions, found.others).await?;
+    if let Some(ids) = &ids {
+        set.keep(Arc::clone(ids));
+    }
+    Ok(ids)
 }
 
 /// Those for which one of the conditions holds, or none does, each of which says a stretch of a field's order; nothing where the order
-/// is not kept.
+/// is not kept. In that order they are looked for between the first of them and the last from now on.
 async fn stretches(
     view: &View,
     field: &str,
     each: Vec<Condition>,
     others: bool,
-) -> Result<Option<Ids>, Stop> {
+) -> Result<Option<Arc<Ids>>, Stop> {
     let order = Order::by(view, field)?;
     let Some(ids) = order.current().await? else {
         return Ok(None);
@@ -161,8 +160,39 @@ async fn stretches(
     if others {
         inside = between(inside, ids.len());
     }
+    let some = inside.iter().filter(|stretch| !stretch.is_empty());
+    let hull = some.cloned().reduce(|hull, stretch| {
+        Ord::min(hull.start, stretch.start)..Ord::max(hull.end, stretch.end)
+    });
     let either = |all: Ids, stretch: Range<usize>| all.or(&Ids::new(&ids[stretch]));
-    Ok(Some(inside.into_iter().fold(Ids::default(), either)))
+    let together = |some: Vec<Range<usize>>| some.into_iter().fold(Ids::default(), either);
+    let found = if inside.iter().map(Range::len).sum::<usize>() <= ids.len() / 2 {
+        Arc::new(together(inside))
+    } else {
+        // The others are fewer.
+        let all = everything(view, &ids).await?;
+        let outside = together(between(inside, ids.len()));
+        match outside.len() {
+            0 => all,
+            _ => Arc::new(all.without(&outside)),
+        }
+    };
+    if let Some(hull) = hull {
+        let lists = &view.cx.app().certificate_lists;
+        lists.keep_hull(&found, &ids, hull);
+    }
+    Ok(Some(found))
+}
+
+/// Every certificate that there is, which are those of any order.
+async fn everything(view: &View, order: &[u32]) -> Result<Arc<Ids>, Stop> {
+    let all = Set::shown(view, true, true);
+    if let Some(all) = all.current().await? {
+        return Ok(all);
+    }
+    let ids = Arc::new(Ids::new(order));
+    all.keep(Arc::clone(&ids));
+    Ok(ids)
 }
 
 /// What is before, between and after stretches of a list.

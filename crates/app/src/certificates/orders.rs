@@ -146,20 +146,24 @@ impl<'a> Order<'a> {
             let end = end.into_query().into_sub_query_statement();
             SimpleExpr::SubQuery(None, Box::new(end))
         };
-        let ends = Query::select()
+        let both = Query::select()
             .expr_as(end(&self.select), "first")
             .expr_as(end(&self.backwards), "last")
             .to_owned();
-        let row = self.view.snapshot.query_one(&ends).await?;
+        let row = self.view.snapshot.query_one(&both).await?;
         let row = row.ok_or_else(|| Error::internal("ends without a row"))?;
         let (first, last): (Option<i64>, Option<i64>) =
             (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         let (Some(first), Some(last)) = (first, last) else {
             return Ok(Some(0..0));
         };
-        match (place(order, first), place(order, last)) {
-            (Some(first), Some(last)) if first <= last => Ok(Some(first..last + 1)),
-            _ => {
+        let ends = place(order, first).and_then(|first| {
+            let last = place(&order[first..], last)?;
+            Some(first..first + last + 1)
+        });
+        match ends {
+            Some(stretch) => Ok(Some(stretch)),
+            None => {
                 // The list is not what the database has: it is read anew.
                 self.lists().forget(&self.key);
                 self.lists().miss();
@@ -288,6 +292,10 @@ impl<'a> Order<'a> {
 /// Where an id stands.
 fn place(order: &[u32], id: i64) -> Option<usize> {
     let id = u32::try_from(id).ok()?;
+    // What begins or ends it is asked for most.
+    if order.last() == Some(&id) {
+        return Some(order.len() - 1);
+    }
     // Several entries are compared at once.
     let part = order.chunks(PART).position(|part| part.contains(&id))?;
     let at = order[part * PART..].iter().position(|other| *other == id)?;

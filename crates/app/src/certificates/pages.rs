@@ -16,11 +16,11 @@ use search::Expression;
 use tokio::sync::watch;
 
 use super::fields::{FIELDS, SAVED};
-use super::kept::{Lists, Preparing};
+use super::kept::{Counting, Lists, Preparing};
 use super::listing::{meant, shown};
 use super::noted::View;
 use super::orders::Order;
-use super::sets::{Ids, Set, Stop};
+use super::sets::{Ids, Set, Stop, has_far};
 use super::{counts, members, texts};
 use crate::app::App;
 use crate::cx::Cx;
@@ -39,6 +39,8 @@ const FEWER: usize = if IS_TEST { 2 } else { 200 };
 /// Entries at the begin of an order that the database is asked for, twice as many each time.
 const BEGIN: usize = if IS_TEST { 2 } else { 4_096 };
 const TIMES: u32 = 5;
+/// How long after a page what another one needs is counted: not while more is asked for.
+const AFTER_PAGE: Duration = Duration::from_millis(if IS_TEST { 0 } else { 100 });
 /// How long a server that starts has for other things.
 const AFTER_START: Duration = Duration::from_secs(1);
 /// After how long what is kept is brought up to date whether somebody asks or not: little may change until then.
@@ -241,16 +243,44 @@ impl Asked {
         // From the nearer end.
         let is_near = skip <= total - until;
         let passed = if is_near { skip } else { total - until };
-        let steps = (passed >= FAR).then(|| {
-            let lists = self.lists();
-            lists.steps(&members.parts, order, || set.steps(order))
-        });
         let backwards = descending == is_near;
-        let mut page = set.window(order, steps.as_deref(), passed, until - skip, backwards);
+        let window = |order: &[u32], steps: Option<&[u32]>| {
+            set.window(order, steps, passed, until - skip, backwards)
+        };
+        let lists = self.lists();
+        let near = &order[lists.hull(&members.parts, order)];
+        let mut page = if let Some(steps) = lists.steps(&members.parts, order) {
+            window(order, Some(&steps)).unwrap_or_default()
+        } else if let Some(page) = window(near, None) {
+            if total > until && has_far(near) {
+                self.count_steps(order, members);
+            }
+            page
+        } else {
+            let steps: Arc<[u32]> = set.steps_at_once(order).into();
+            lists.keep_steps(&members.parts, order, Arc::clone(&steps));
+            window(order, Some(&steps)).unwrap_or_default()
+        };
         if !is_near {
             page.reverse();
         }
         page
+    }
+
+    /// Counts what each step of the order has, soon: who sees a page may ask for one that is far from it.
+    fn count_steps(&self, order: &Arc<Vec<u32>>, members: &Members) {
+        // Nobody waits for it: what comes meanwhile is counted when it is asked for.
+        let Some(counting) = Counting::begin(self.cx.app()) else {
+            return;
+        };
+        let (order, parts) = (Arc::clone(order), members.parts.clone());
+        let set = Arc::clone(&members.all);
+        tokio::spawn(async move {
+            tokio::time::sleep(AFTER_PAGE).await;
+            tokio::task::spawn_blocking(move || {
+                counting.keep(&parts, &order, set.steps(&order).into());
+            });
+        });
     }
 
     /// A page of few certificates, which the database sorts.

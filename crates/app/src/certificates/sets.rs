@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use db::tables::certificates;
 use fixedbitset::FixedBitSet;
+use rayon::iter::ParallelIterator;
+use rayon::slice::ParallelSlice;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
@@ -18,8 +20,15 @@ use super::noted::{Changed, Moment, View};
 use crate::error::Error;
 use crate::web::list::{self, Field};
 
+const IS_TEST: bool = cfg!(feature = "testing");
 /// Entries of an order that are passed over at a time.
-const STEP: usize = if cfg!(feature = "testing") { 3 } else { 4_096 };
+const STEP: usize = if IS_TEST { 3 } else { 4_096 };
+/// So many steps are walked without knowing what is in them; beyond, they are counted.
+const NEAR: usize = if IS_TEST { 2 } else { 64 };
+/// Ids in a word of a set.
+const WORD: usize = usize::BITS as usize;
+/// Entries that one core looks at in less time than it takes to share them with another.
+const SHARED: usize = if IS_TEST { 5 } else { 262_144 };
 
 /// Ids, and how many they are.
 #[derive(Clone, Debug, Default)]
@@ -30,12 +39,24 @@ pub(super) struct Ids {
 
 impl Ids {
     pub(super) fn new(ids: &[u32]) -> Self {
-        let most = ids.iter().max().map_or(0, |most| *most as usize + 1);
-        let mut bits = FixedBitSet::with_capacity(most);
-        for id in ids {
-            bits.insert(*id as usize);
-        }
-        Self::from(bits)
+        let bits = |ids: &[u32]| {
+            let mut bits = FixedBitSet::with_capacity(ids.len());
+            for id in ids {
+                bits.grow_and_insert(*id as usize);
+            }
+            bits
+        };
+        let either = |mut all: FixedBitSet, some: FixedBitSet| {
+            all.union_with(&some);
+            all
+        };
+        Self::from(match ids.len() {
+            0..=SHARED => bits(ids),
+            _ => {
+                let parts = ids.par_chunks(share(ids.len(), SHARED));
+                parts.map(bits).reduce(FixedBitSet::new, either)
+            }
+        })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -54,7 +75,7 @@ impl Ids {
     }
 
     /// Those of `order` that are in it, without so many at the begin, or at the end when it is read `backwards`. `steps` says how many
-    /// there are in each step of the order, if that is known.
+    /// there are in each step of the order. Nothing where that is not known and they are not near.
     pub(super) fn window(
         &self,
         order: &[u32],
@@ -62,7 +83,7 @@ impl Ids {
         skip: u64,
         limit: u64,
         backwards: bool,
-    ) -> Vec<i64> {
+    ) -> Option<Vec<i64>> {
         let (mut skip, limit) = (
             usize::try_from(skip).unwrap_or(usize::MAX),
             usize::try_from(limit).unwrap_or(usize::MAX),
@@ -75,6 +96,7 @@ impl Ids {
             let step = step(order, index);
             let inside = match steps.and_then(|steps| steps.get(index)) {
                 Some(inside) => *inside as usize,
+                None if turn >= NEAR => return None,
                 None => step.iter().filter(is_in).count(),
             };
             if inside <= skip {
@@ -92,13 +114,29 @@ impl Ids {
                 break;
             }
         }
-        page
+        Some(page)
     }
 
     /// How many are in each step of an order.
     pub(super) fn steps(&self, order: &[u32]) -> Vec<u32> {
-        let inside = |step: &[u32]| step.iter().map(|id| u32::from(self.contains(*id))).sum();
-        order.chunks(STEP).map(inside).collect()
+        if self.count * WORD < order.len() {
+            // Most words have none, and a bit for each word is much nearer to the processor than all words.
+            let words = self.bits.as_slice().iter().map(|word| *word != 0);
+            let mut some = FixedBitSet::with_capacity(words.len());
+            words
+                .enumerate()
+                .for_each(|(at, some_in)| some.set(at, some_in));
+            return counted(order, |id| {
+                some.contains(id as usize / WORD) && self.contains(id)
+            });
+        }
+        counted(order, |id| self.contains(id))
+    }
+
+    /// The same for somebody who waits.
+    pub(super) fn steps_at_once(&self, order: &[u32]) -> Vec<u32> {
+        let parts = order.par_chunks(share(order.len(), SHARED).next_multiple_of(STEP));
+        parts.flat_map_iter(|part| self.steps(part)).collect()
     }
 
     pub(super) fn contains(&self, id: u32) -> bool {
@@ -108,6 +146,13 @@ impl Ids {
     /// Those that are in both.
     pub(super) fn and(&self, other: &Self) -> Self {
         Self::from(&self.bits & &other.bits)
+    }
+
+    /// Those that are in it alone.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let mut bits = self.bits.clone();
+        bits.difference_with(&other.bits);
+        Self::from(bits)
     }
 
     /// Those that are in either.
@@ -137,6 +182,22 @@ impl Ids {
         }
         Self::from(bits)
     }
+}
+
+/// Of how many in each step of an order something is so.
+fn counted(order: &[u32], is_so: impl Fn(u32) -> bool) -> Vec<u32> {
+    let inside = |step: &[u32]| step.iter().map(|id| u32::from(is_so(*id))).sum();
+    order.chunks(STEP).map(inside).collect()
+}
+
+/// What each core has of so many, `least` at least.
+pub(super) fn share(all: usize, least: usize) -> usize {
+    all.div_ceil(rayon::current_num_threads()).max(least)
+}
+
+/// Whether some of an order may be too far away to be walked to.
+pub(super) fn has_far(order: &[u32]) -> bool {
+    order.len() > NEAR * STEP
 }
 
 fn step(order: &[u32], index: usize) -> &[u32] {
@@ -416,6 +477,8 @@ pub(super) fn narrow(ids: &[i64]) -> Option<Vec<u32>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -425,6 +488,20 @@ mod tests {
         let set = Ids::new(&inside);
         assert_eq!(set.len(), inside.len());
         let steps = set.steps(&order);
+        assert_eq!(set.steps_at_once(&order), steps);
+        let many: Vec<u32> = (0..1_000).rev().collect();
+        for some in [
+            vec![],
+            vec![0],
+            vec![63, 64, 999],
+            vec![500; 2],
+            many.clone(),
+        ] {
+            let (set, some) = (Ids::new(&some), HashSet::<u32>::from_iter(some));
+            let inside = |step: &[u32]| step.iter().filter(|id| some.contains(id)).count() as u32;
+            let counted: Vec<u32> = many.chunks(STEP).map(inside).collect();
+            assert_eq!(set.steps(&many), counted);
+        }
         assert_eq!(steps.iter().sum::<u32>() as usize, inside.len());
         for (skip, limit) in [(0, 1), (0, 100), (5, 10), (60, 50), (66, 4), (99, 9)] {
             let forwards: Vec<i64> = inside.iter().copied().map(i64::from).collect();
@@ -433,8 +510,12 @@ mod tests {
             let ahead: Vec<i64> = forwards.iter().copied().skip(skip).take(limit).collect();
             let back: Vec<i64> = backwards.skip(skip).take(limit).collect();
             for steps in [None, Some(steps.as_slice())] {
-                assert_eq!(set.window(&order, steps, skip_by, some, false), ahead);
-                assert_eq!(set.window(&order, steps, skip_by, some, true), back);
+                for (backwards, wanted) in [(false, &ahead), (true, &back)] {
+                    match set.window(&order, steps, skip_by, some, backwards) {
+                        Some(page) => assert_eq!(page, *wanted),
+                        None => assert!(steps.is_none() && order.len() > NEAR * STEP),
+                    }
+                }
             }
         }
     }

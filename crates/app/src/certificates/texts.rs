@@ -1,17 +1,19 @@
 //! All texts of a field, kept in memory, each once and with the certificates that have it: which of them have a part in common is
 //! found by looking through, whether few or many do. What changed since they were read is asked of the database.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use db::tables::{certificate_names, certificates};
 use memchr::memmem::Finder;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use sea_orm::sea_query::{Expr, ExprTrait, IntoIden, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DbBackend};
 use search::{Comparison, Operator, Value};
 
 use super::kept::{Entry, What};
 use super::noted::{Changed, Moment, View};
-use super::sets::{Ids, Set, Stop};
+use super::sets::{Ids, Set, Stop, share};
 use crate::error::Error;
 use crate::web::list::{self, Field};
 
@@ -21,6 +23,8 @@ pub(super) const FIELDS: [&str; 4] = ["CN", "DN", "IssuerDN", "SAN"];
 const READ: u64 = if cfg!(feature = "testing") { 3 } else { 20_000 };
 /// Certificates that changed since the texts were read, until they are read anew.
 const CHANGED_MAX: usize = if cfg!(feature = "testing") { 4 } else { 500 };
+/// Texts that one core looks through in less time than it takes to share them with another.
+const SHARED: usize = if cfg!(feature = "testing") { 2 } else { 65_536 };
 /// Ends every text, and is in none: no text in UTF-8 has it.
 const END: u8 = 0xff;
 
@@ -55,22 +59,49 @@ impl Texts {
 
     /// The certificates that have a text with `part` in it.
     fn with(&self, part: &[u8]) -> Ids {
-        let finder = Finder::new(part);
-        let (mut found, mut from) = (Vec::new(), 0);
-        while let Some(at) = finder.find(&self.all[from..]) {
-            let at = from + at;
-            let index = self.begins.partition_point(|begin| *begin as usize <= at) - 1;
+        let (finder, count) = (Finder::new(part), self.begins.len());
+        let each = share(count, SHARED);
+        let parts = (0..count.div_ceil(each)).into_par_iter();
+        let found = parts.map(|part| {
+            let first = part * each;
+            Ids::new(&self.within(first..Ord::min(first + each, count), &finder))
+        });
+        found.reduce(Ids::default, |all, some| all.or(&some))
+    }
+
+    /// The certificates of those of some texts in which something is found.
+    fn within(&self, texts: Range<usize>, finder: &Finder<'_>) -> Vec<u32> {
+        let end = match self.begins.get(texts.end) {
+            Some(begin) => *begin as usize,
+            None => self.all.len(),
+        };
+        let (mut found, mut index) = (Vec::new(), texts.start);
+        let mut from = self.begins[index] as usize;
+        while let Some(at) = finder.find(&self.all[from..end]) {
+            index = self.text_at(from + at, index..texts.end);
             let first = match index {
                 0 => 0,
                 _ => self.ends[index - 1],
             };
             found.extend(&self.ids[first as usize..self.ends[index] as usize]);
-            match self.begins.get(index + 1) {
-                Some(next) => from = *next as usize,
-                None => break,
+            index += 1;
+            if index == texts.end {
+                break;
             }
+            from = self.begins[index] as usize;
         }
-        Ids::new(&found)
+        found
+    }
+
+    /// Which of some texts stands there: most often one of the first of them.
+    fn text_at(&self, at: usize, texts: Range<usize>) -> usize {
+        let begins = &self.begins[texts.clone()];
+        let mut most = 1;
+        while begins.get(most).is_some_and(|begin| *begin as usize <= at) {
+            most *= 2;
+        }
+        let near = &begins[..Ord::min(most, begins.len())];
+        texts.start + near.partition_point(|begin| *begin as usize <= at) - 1
     }
 }
 

@@ -1,12 +1,12 @@
 //! The members of the population into a database, while no server serves it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::{Context, ensure};
 use app::filling::Certificate;
 use app::{App, Clock, Cx, Options};
 use db::tables::{authorities, certificate_stores, store_entries, store_entry_certificates};
+use futures::{StreamExt, stream};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, Statement};
 
 use super::population::{AUTHORITIES, Member, OWNERS, Population};
@@ -14,6 +14,8 @@ use crate::server::Setup;
 
 /// Certificates in one transaction.
 const LOT: usize = 2_048;
+/// Lots that are written at the same time: PostgreSQL does so side by side.
+const AT_ONCE: usize = 2;
 /// The built-in type of stores.
 const PEM: i64 = 2;
 
@@ -29,25 +31,24 @@ struct Known {
 /// and leaves nothing else behind.
 pub(super) async fn fill(setup: &Setup, count: usize) -> anyhow::Result<()> {
     let now_ms = Clock::System.now();
-    let clock = Arc::new(AtomicI64::new(now_ms));
     let ring = secrets::KeyRing::load(setup.sealing_key())?;
-    let mut options = Options::new(setup.address(), setup.folder().to_owned(), ring);
-    options.clock = Clock::Manual(Arc::clone(&clock));
+    let options = Options::new(setup.address(), setup.folder().to_owned(), ring);
     let app = App::open(options).await?;
     let db = app.db().clone();
     let indexes = take_indexes(&db).await?;
     let known = prepare(&db, count, now_ms).await?;
     let cx = Cx::system(Arc::clone(&app), "benchmark");
     let mut population = Population::new(count, now_ms);
-    loop {
+    let lots = std::iter::from_fn(|| {
         let lot: Vec<Member> = population.by_ref().take(LOT).collect();
-        let Some(last) = lot.last() else { break };
-        clock.store(last.at_ms, Ordering::SeqCst);
-        let stores: Vec<Option<usize>> = lot.iter().map(|member| member.store).collect();
-        let all = lot.into_iter().map(|member| known.certificate(member));
-        let ids = app::filling::record(&cx, all.collect()).await?;
-        place(&db, &known, &ids, &stores).await?;
+        Some(lot).filter(|lot| !lot.is_empty())
+    });
+    let written = stream::iter(lots).map(|lot| write(&cx, &known, lot));
+    let mut written = written.buffer_unordered(AT_ONCE);
+    while let Some(written) = written.next().await {
+        written?;
     }
+    drop(written);
     for sql in indexes {
         execute(&db, sql).await?;
     }
@@ -58,6 +59,15 @@ pub(super) async fn fill(setup: &Setup, count: usize) -> anyhow::Result<()> {
     }
     app.close().await;
     Ok(())
+}
+
+/// Writes a lot of members.
+async fn write(cx: &Cx, known: &Known, lot: Vec<Member>) -> anyhow::Result<()> {
+    let at_ms = lot.last().context("an empty lot")?.at_ms;
+    let stores: Vec<Option<usize>> = lot.iter().map(|member| member.store).collect();
+    let all = lot.into_iter().map(|member| known.certificate(member));
+    let ids = app::filling::record(cx, at_ms, all.collect()).await?;
+    place(cx.db(), known, &ids, &stores).await
 }
 
 impl Known {

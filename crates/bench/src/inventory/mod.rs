@@ -30,7 +30,7 @@ const SORTS_EACH: usize = 5;
 const COPIED_MAX: usize = 1_000_000;
 /// How long after the first lists the others are asked for.
 const ORDERS_READY: Duration = Duration::from_secs(20);
-const ORDERS_READY_EACH: Duration = Duration::from_micros(12);
+const ORDERS_READY_EACH: Duration = Duration::from_micros(36);
 /// Later pages drawn from each query, and how many queries.
 const LATER: usize = 60;
 

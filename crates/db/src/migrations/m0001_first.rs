@@ -174,7 +174,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     r"CREATE INDEX certificates_request_id ON certificates (request_id)",
     r"CREATE INDEX certificates_owner_role_id ON certificates (owner_role_id)",
     r"CREATE TABLE certificate_contents (
-        certificate_id {i64} NOT NULL REFERENCES certificates (id) ON DELETE CASCADE,
+        certificate_id {row} NOT NULL REFERENCES certificates (id) ON DELETE CASCADE,
         der {bytes} NOT NULL,
         PRIMARY KEY (certificate_id)
     )",
@@ -185,10 +185,10 @@ pub(super) const STATEMENTS: &[&str] = &[
         value TEXT NOT NULL,
         value_fold {fold} NOT NULL,
         PRIMARY KEY (certificate_id, position)
-    )",
+    ){by_key}",
     r"CREATE INDEX certificate_names_value_fold ON certificate_names (value_fold)",
     r"CREATE TABLE certificate_keys (
-        certificate_id {i64} NOT NULL REFERENCES certificates (id) ON DELETE CASCADE,
+        certificate_id {row} NOT NULL REFERENCES certificates (id) ON DELETE CASCADE,
         sealed_key {bytes} NOT NULL,
         PRIMARY KEY (certificate_id)
     )",
@@ -198,7 +198,7 @@ pub(super) const STATEMENTS: &[&str] = &[
         name TEXT NOT NULL,
         value TEXT NOT NULL,
         PRIMARY KEY (certificate_id, name_fold)
-    )",
+    ){by_key}",
     r"CREATE TABLE certificate_history (
         id {id},
         certificate_id {i64} NOT NULL REFERENCES certificates (id) ON DELETE CASCADE,
@@ -331,7 +331,7 @@ pub(super) const STATEMENTS: &[&str] = &[
         certificate_id {i64} NOT NULL REFERENCES certificates (id),
         store_id {guid} NOT NULL,
         PRIMARY KEY (entry_id, chain_level)
-    )",
+    ){by_key}",
     r"CREATE INDEX store_entry_certificates_certificate_id ON store_entry_certificates (certificate_id)",
     r"CREATE INDEX store_entry_certificates_store_id ON store_entry_certificates (store_id)",
     r"CREATE TABLE queue_jobs (

@@ -16,6 +16,7 @@ mod m0014_past;
 mod m0015_certificate_digests;
 mod m0016_store_inventories;
 mod m0017_no_second_key;
+mod m0018_list_indexes;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -90,6 +91,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0017_no_second_key",
         statements: m0017_no_second_key::STATEMENTS,
+    },
+    Migration {
+        name: "0018_list_indexes",
+        statements: m0018_list_indexes::STATEMENTS,
     },
 ];
 

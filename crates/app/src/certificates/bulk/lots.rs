@@ -46,6 +46,8 @@ impl Plan {
         self.authorize(tx, cx).await?;
         let before = row.octets;
         if !lot.found.is_empty() {
+            // Among few certificates at first, and soon among very many.
+            db::plan_each(tx).await?;
             let known = known(tx, &lot.found).await?;
             let mut seen = HashSet::with_capacity(lot.found.len());
             let mut new: Vec<&Found> = lot
