@@ -34,7 +34,7 @@ impl Dialect {
     /// A migration's text with its type names put in: `{id}`, `{guid}`, `{bytes}`, `{i64}`, `{fold}` for
     /// text that is compared octet by octet, so that an index finds what begins with something, `{row}` for the id of another table's
     /// row that is the key of this one, and `{version}` for what says in which transaction a row came. `{by_key}` at the end of a table
-    /// of narrow rows has them stand in the order of their key: SQLite otherwise keeps keys in an index beside them.
+    /// of mostly narrow rows has them stand in the order of their key: SQLite otherwise keeps keys in an index beside them.
     pub(crate) fn types(self, sql: &str) -> String {
         let (id, guid, bytes, fold, row, version, by_key) = match self {
             Self::Sqlite => (

@@ -21,6 +21,7 @@ const REST: u32 = if cfg!(feature = "testing") { 0 } else { 8 };
 
 /// Walks that are kept: a few thousand numbers each, of the largest inventories.
 const WALKS: usize = 64;
+/// Places of sets in orders that are kept.
 const HULLS: usize = 256;
 
 /// Everything that is kept.
@@ -205,7 +206,7 @@ impl Lists {
         Some(Arc::clone(&walk.steps))
     }
 
-    /// Keeps what was counted, as long as the sets and the order are kept.
+    /// Keeps what was counted, until as many others are as there is room for.
     pub(super) fn keep_steps(&self, sets: &[Arc<Ids>], order: &Arc<Vec<u32>>, steps: Arc<[u32]>) {
         let walk = Walk {
             sets: sets.iter().map(Arc::downgrade).collect(),
@@ -213,6 +214,7 @@ impl Lists {
             steps,
         };
         let mut walks = self.walks();
+        walks.retain(|other| !other.is_of(sets, order) && other.order.strong_count() > 0);
         walks.truncate(WALKS - 1);
         walks.push_front(walk);
     }
@@ -228,11 +230,18 @@ impl Lists {
         })
     }
 
-    /// Keeps that all of a set is in this part of an order.
+    /// Keeps that all of a set is in this part of an order, until either is another.
     pub(super) fn keep_hull(&self, set: &Arc<Ids>, order: &Arc<Vec<u32>>, hull: Range<usize>) {
-        let (set, order) = (Arc::downgrade(set), Arc::downgrade(order));
+        if hull == (0..order.len()) {
+            return;
+        }
         let mut hulls = self.hulls();
+        hulls.retain(|other| {
+            let is_known = is_same(&other.set, set) && is_same(&other.order, order);
+            !is_known && other.set.strong_count() > 0 && other.order.strong_count() > 0
+        });
         hulls.truncate(HULLS - 1);
+        let (set, order) = (Arc::downgrade(set), Arc::downgrade(order));
         hulls.push_front(Hull { set, order, hull });
     }
 
@@ -302,8 +311,12 @@ impl Counting {
         is_mine.then(|| Self(Arc::clone(app)))
     }
 
-    pub(super) fn keep(self, sets: &[Arc<Ids>], order: &Arc<Vec<u32>>, steps: Arc<[u32]>) {
-        self.0.certificate_lists.keep_steps(sets, order, steps);
+    /// Counts them, unless somebody who waited did, and keeps them.
+    pub(super) fn count(self, sets: &[Arc<Ids>], all: &Ids, order: &Arc<Vec<u32>>) {
+        let lists = &self.0.certificate_lists;
+        if lists.steps(sets, order).is_none() {
+            lists.keep_steps(sets, order, all.steps(order).into());
+        }
     }
 }
 
@@ -355,11 +368,13 @@ mod tests {
         assert_eq!(known(&[&other], &order), None);
         assert_eq!(known(&[&one], &Arc::new(vec![1, 2])), None);
         assert_eq!(known(&[&set(&[1])], &order), None);
-        for step in 0..WALKS as u32 - 1 {
-            keep(&[&set(&[1])], &order, step);
-        }
+        let more: Vec<Arc<Ids>> = (0..WALKS - 1).map(|_| set(&[1])).collect();
+        more.iter().for_each(|set| keep(&[set], &order, 3));
         assert_eq!(known(&[&one, &other], &order), Some(2));
         assert_eq!(known(&[&one], &order), None);
+        assert_eq!(lists.walks().len(), WALKS);
+        keep(&[&one, &other], &order, 4);
+        assert_eq!(known(&[&one, &other], &order), Some(4));
         assert_eq!(lists.walks().len(), WALKS);
     }
 
@@ -380,9 +395,15 @@ mod tests {
         assert_eq!(hull(&[&one], &Arc::new(vec![0; 7])), 0..7);
         lists.keep_hull(&other, &order, 40..41);
         assert!(hull(&[&one, &other], &order).is_empty());
-        for _ in 0..HULLS {
-            lists.keep_hull(&set(&[3]), &order, 1..2);
-        }
+        lists.keep_hull(&set(&[3]), &order, 1..2);
+        lists.keep_hull(&one, &order, 10..31);
+        assert_eq!(hull(&[&one], &order), 10..31);
+        // What is not there any more, what says nothing and what is known already take no place.
+        assert_eq!(lists.hulls().len(), 2);
+        let more: Vec<Arc<Ids>> = (0..HULLS).map(|_| set(&[3])).collect();
+        more.iter()
+            .for_each(|set| lists.keep_hull(set, &order, 1..2));
+        lists.keep_hull(&other, &order, 0..100);
         assert_eq!(hull(&[&one], &order), 0..100);
         assert_eq!(lists.hulls().len(), HULLS);
     }

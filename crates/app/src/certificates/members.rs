@@ -18,10 +18,18 @@ use super::orders::Order;
 use super::record::STATE_REVOKED;
 use super::sets::{Ids, Set, Stop};
 use super::texts;
+use crate::error::Error;
 use crate::web::list::{self, Field};
 
 /// So many the database asks the rest of.
 pub(super) const FEW: usize = if cfg!(feature = "testing") { 3 } else { 5_000 };
+
+/// So many of an order are put into a set in less time than somebody else would notice.
+const AT_ONCE: usize = if cfg!(feature = "testing") {
+    3
+} else {
+    100_000
+};
 
 /// Comparisons that are put together. Of more, the database asks each certificate once.
 const PARTS_MAX: usize = 16;
@@ -139,7 +147,7 @@ async fn known(
 }
 
 /// Those for which one of the conditions holds, or none does, each of which says a stretch of a field's order; nothing where the order
-/// is not kept. In that order they are looked for between the first of them and the last from now on.
+/// is not kept. As long as neither changes, pages of them in that order are looked for between the first and the last of them alone.
 async fn stretches(
     view: &View,
     field: &str,
@@ -164,14 +172,12 @@ async fn stretches(
     let hull = some.cloned().reduce(|hull, stretch| {
         Ord::min(hull.start, stretch.start)..Ord::max(hull.end, stretch.end)
     });
-    let either = |all: Ids, stretch: Range<usize>| all.or(&Ids::new(&ids[stretch]));
-    let together = |some: Vec<Range<usize>>| some.into_iter().fold(Ids::default(), either);
     let found = if inside.iter().map(Range::len).sum::<usize>() <= ids.len() / 2 {
-        Arc::new(together(inside))
+        together(&ids, inside).await?
     } else {
         // The others are fewer.
         let all = everything(view, &ids).await?;
-        let outside = together(between(inside, ids.len()));
+        let outside = together(&ids, between(inside, ids.len())).await?;
         match outside.len() {
             0 => all,
             _ => Arc::new(all.without(&outside)),
@@ -185,14 +191,35 @@ async fn stretches(
 }
 
 /// Every certificate that there is, which are those of any order.
-async fn everything(view: &View, order: &[u32]) -> Result<Arc<Ids>, Stop> {
+async fn everything(view: &View, order: &Arc<Vec<u32>>) -> Result<Arc<Ids>, Stop> {
     let all = Set::shown(view, true, true);
     if let Some(all) = all.current().await? {
         return Ok(all);
     }
-    let ids = Arc::new(Ids::new(order));
+    let whole = between(Vec::new(), order.len());
+    let ids = together(order, whole).await?;
     all.keep(Arc::clone(&ids));
     Ok(ids)
+}
+
+/// What is in any of these stretches of an order.
+async fn together(order: &Arc<Vec<u32>>, stretches: Vec<Range<usize>>) -> Result<Arc<Ids>, Error> {
+    let count: usize = stretches.iter().map(Range::len).sum();
+    let order = Arc::clone(order);
+    let either = move || {
+        let sets = stretches
+            .into_iter()
+            .map(|stretch| Ids::new(&order[stretch]));
+        sets.reduce(|all, some| all.or(&some)).unwrap_or_default()
+    };
+    // Not among what other requests wait for.
+    let found = match count {
+        0..=AT_ONCE => either(),
+        _ => tokio::task::spawn_blocking(either)
+            .await
+            .map_err(Error::internal)?,
+    };
+    Ok(Arc::new(found))
 }
 
 /// What is before, between and after stretches of a list.

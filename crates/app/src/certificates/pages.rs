@@ -39,7 +39,7 @@ const FEWER: usize = if IS_TEST { 2 } else { 200 };
 /// Entries at the begin of an order that the database is asked for, twice as many each time.
 const BEGIN: usize = if IS_TEST { 2 } else { 4_096 };
 const TIMES: u32 = 5;
-/// How long after a page what another one needs is counted: not while more is asked for.
+/// How long after a page what another one needs is counted, so that those that are asked for one after another have the cores.
 const AFTER_PAGE: Duration = Duration::from_millis(if IS_TEST { 0 } else { 100 });
 /// How long a server that starts has for other things.
 const AFTER_START: Duration = Duration::from_secs(1);
@@ -191,7 +191,8 @@ impl Asked {
             return Ok(Some((total, self.few(&view, set, skip, limit).await?)));
         }
         if let Some(ids) = order.current().await? {
-            return Ok(Some((total, self.part(&ids, &members, skip, limit))));
+            let page = self.part(&ids, &members, skip, limit).await?;
+            return Ok(Some((total, page)));
         }
         if set.len() <= FEW {
             return Ok(Some((total, self.few(&view, set, skip, limit).await?)));
@@ -202,7 +203,8 @@ impl Asked {
             return Ok(Some((total, page)));
         }
         let ids = self.whole(&order, has_turn).await?;
-        Ok(Some((total, self.part(&ids, &members, skip, limit))))
+        let page = self.part(&ids, &members, skip, limit).await?;
+        Ok(Some((total, page)))
     }
 
     /// Whether how many there are is counted all along.
@@ -235,7 +237,13 @@ impl Asked {
     }
 
     /// A window of what is kept, which is not beyond its end.
-    fn part(&self, order: &Arc<Vec<u32>>, members: &Members, skip: u64, limit: u64) -> Vec<i64> {
+    async fn part(
+        &self,
+        order: &Arc<Vec<u32>>,
+        members: &Members,
+        skip: u64,
+        limit: u64,
+    ) -> Result<Vec<i64>, Error> {
         let set = &members.all;
         let total = set.len() as u64;
         let until = Ord::min(skip.saturating_add(limit), total);
@@ -248,23 +256,25 @@ impl Asked {
             set.window(order, steps, passed, until - skip, backwards)
         };
         let lists = self.lists();
-        let near = &order[lists.hull(&members.parts, order)];
+        let where_all_are = &order[lists.hull(&members.parts, order)];
         let mut page = if let Some(steps) = lists.steps(&members.parts, order) {
             window(order, Some(&steps)).unwrap_or_default()
-        } else if let Some(page) = window(near, None) {
-            if total > until && has_far(near) {
+        } else if let Some(page) = window(where_all_are, None) {
+            if total > until && has_far(where_all_are) {
                 self.count_steps(order, members);
             }
             page
         } else {
-            let steps: Arc<[u32]> = set.steps_at_once(order).into();
+            let (all, ids) = (Arc::clone(set), Arc::clone(order));
+            let steps = tokio::task::spawn_blocking(move || all.steps_on_all_cores(&ids));
+            let steps: Arc<[u32]> = steps.await.map_err(Error::internal)?.into();
             lists.keep_steps(&members.parts, order, Arc::clone(&steps));
             window(order, Some(&steps)).unwrap_or_default()
         };
         if !is_near {
             page.reverse();
         }
-        page
+        Ok(page)
     }
 
     /// Counts what each step of the order has, soon: who sees a page may ask for one that is far from it.
@@ -278,7 +288,7 @@ impl Asked {
         tokio::spawn(async move {
             tokio::time::sleep(AFTER_PAGE).await;
             tokio::task::spawn_blocking(move || {
-                counting.keep(&parts, &order, set.steps(&order).into());
+                counting.count(&parts, &set, &order);
             });
         });
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use db::tables::certificates;
 use fixedbitset::FixedBitSet;
-use rayon::iter::ParallelIterator;
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use rayon::slice::ParallelSlice;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -39,24 +39,29 @@ pub(super) struct Ids {
 
 impl Ids {
     pub(super) fn new(ids: &[u32]) -> Self {
+        let is_few = ids.len() <= SHARED;
+        let most = match is_few {
+            true => ids.iter().max(),
+            false => ids.par_iter().max(),
+        };
+        let length = most.map_or(0, |most| *most as usize + 1);
         let bits = |ids: &[u32]| {
-            let mut bits = FixedBitSet::with_capacity(ids.len());
-            for id in ids {
-                bits.grow_and_insert(*id as usize);
-            }
+            let mut bits = FixedBitSet::with_capacity(length);
+            ids.iter().for_each(|id| bits.insert(*id as usize));
             bits
         };
         let either = |mut all: FixedBitSet, some: FixedBitSet| {
             all.union_with(&some);
             all
         };
-        Self::from(match ids.len() {
-            0..=SHARED => bits(ids),
-            _ => {
-                let parts = ids.par_chunks(share(ids.len(), SHARED));
-                parts.map(bits).reduce(FixedBitSet::new, either)
+        let all = match is_few {
+            true => bits(ids),
+            false => {
+                let parts = ids.par_chunks(each_core(ids.len(), SHARED)).map(bits);
+                parts.reduce_with(either).unwrap_or_default()
             }
-        })
+        };
+        Self::from(all)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -119,24 +124,43 @@ impl Ids {
 
     /// How many are in each step of an order.
     pub(super) fn steps(&self, order: &[u32]) -> Vec<u32> {
-        if self.count * WORD < order.len() {
-            // Most words have none, and a bit for each word is much nearer to the processor than all words.
-            let words = self.bits.as_slice().iter().map(|word| *word != 0);
-            let mut some = FixedBitSet::with_capacity(words.len());
-            words
-                .enumerate()
-                .for_each(|(at, some_in)| some.set(at, some_in));
-            return counted(order, |id| {
-                some.contains(id as usize / WORD) && self.contains(id)
-            });
-        }
-        counted(order, |id| self.contains(id))
+        let words = self.words_for(order);
+        order
+            .chunks(STEP)
+            .map(|step| self.inside(step, words.as_ref()))
+            .collect()
     }
 
-    /// The same for somebody who waits.
-    pub(super) fn steps_at_once(&self, order: &[u32]) -> Vec<u32> {
-        let parts = order.par_chunks(share(order.len(), SHARED).next_multiple_of(STEP));
-        parts.flat_map_iter(|part| self.steps(part)).collect()
+    /// The same on all cores, for somebody who waits.
+    pub(super) fn steps_on_all_cores(&self, order: &[u32]) -> Vec<u32> {
+        let words = self.words_for(order);
+        order
+            .par_chunks(STEP)
+            .with_min_len(SHARED / STEP)
+            .map(|step| self.inside(step, words.as_ref()))
+            .collect()
+    }
+
+    fn inside(&self, step: &[u32], words: Option<&FixedBitSet>) -> u32 {
+        let may_be = |id: u32, words: &FixedBitSet| words.contains(id as usize / WORD);
+        let ids = step.iter();
+        match words {
+            Some(words) => ids
+                .map(|id| u32::from(may_be(*id, words) && self.contains(*id)))
+                .sum(),
+            None => ids.map(|id| u32::from(self.contains(*id))).sum(),
+        }
+    }
+
+    /// Which words have any, where most have none: a bit for each word is much nearer to the processor than all words.
+    fn words_for(&self, order: &[u32]) -> Option<FixedBitSet> {
+        if self.count * WORD >= order.len() {
+            return None;
+        }
+        let all = self.bits.as_slice();
+        let mut words = FixedBitSet::with_capacity(all.len());
+        words.extend((0..all.len()).filter(|at| all[*at] != 0));
+        Some(words)
     }
 
     pub(super) fn contains(&self, id: u32) -> bool {
@@ -184,18 +208,12 @@ impl Ids {
     }
 }
 
-/// Of how many in each step of an order something is so.
-fn counted(order: &[u32], is_so: impl Fn(u32) -> bool) -> Vec<u32> {
-    let inside = |step: &[u32]| step.iter().map(|id| u32::from(is_so(*id))).sum();
-    order.chunks(STEP).map(inside).collect()
-}
-
-/// What each core has of so many, `least` at least.
-pub(super) fn share(all: usize, least: usize) -> usize {
+/// How many of all each core has, `least` at least.
+pub(super) fn each_core(all: usize, least: usize) -> usize {
     all.div_ceil(rayon::current_num_threads()).max(least)
 }
 
-/// Whether some of an order may be too far away to be walked to.
+/// Whether it is so long that [`Ids::window`] may not find all of it without steps.
 pub(super) fn has_far(order: &[u32]) -> bool {
     order.len() > NEAR * STEP
 }
@@ -295,7 +313,7 @@ impl<'a> Set<'a> {
             return Ok(None);
         };
         let view = self.view;
-        let by_time = matches!(self.of, Of::Shown(..));
+        let by_time = matches!(self.of, Of::Shown(_, false));
         let changed = match view.since(before, by_time).await? {
             Changed::Ids(changed) if view.moment.holds(&self.key, before) => changed,
             Changed::Later => return Err(Stop::Later),
@@ -488,7 +506,7 @@ mod tests {
         let set = Ids::new(&inside);
         assert_eq!(set.len(), inside.len());
         let steps = set.steps(&order);
-        assert_eq!(set.steps_at_once(&order), steps);
+        assert_eq!(set.steps_on_all_cores(&order), steps);
         let many: Vec<u32> = (0..1_000).rev().collect();
         for some in [
             vec![],
@@ -501,6 +519,7 @@ mod tests {
             let inside = |step: &[u32]| step.iter().filter(|id| some.contains(id)).count() as u32;
             let counted: Vec<u32> = many.chunks(STEP).map(inside).collect();
             assert_eq!(set.steps(&many), counted);
+            assert_eq!(set.steps_on_all_cores(&many), counted);
         }
         assert_eq!(steps.iter().sum::<u32>() as usize, inside.len());
         for (skip, limit) in [(0, 1), (0, 100), (5, 10), (60, 50), (66, 4), (99, 9)] {

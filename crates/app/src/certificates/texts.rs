@@ -13,7 +13,7 @@ use search::{Comparison, Operator, Value};
 
 use super::kept::{Entry, What};
 use super::noted::{Changed, Moment, View};
-use super::sets::{Ids, Set, Stop, share};
+use super::sets::{Ids, Set, Stop};
 use crate::error::Error;
 use crate::web::list::{self, Field};
 
@@ -60,13 +60,13 @@ impl Texts {
     /// The certificates that have a text with `part` in it.
     fn with(&self, part: &[u8]) -> Ids {
         let (finder, count) = (Finder::new(part), self.begins.len());
-        let each = share(count, SHARED);
-        let parts = (0..count.div_ceil(each)).into_par_iter();
-        let found = parts.map(|part| {
-            let first = part * each;
-            Ids::new(&self.within(first..Ord::min(first + each, count), &finder))
+        // In small turns: others want the cores too.
+        let turns = (0..count.div_ceil(SHARED)).into_par_iter();
+        let found = turns.flat_map_iter(|turn| {
+            let first = turn * SHARED;
+            self.within(first..Ord::min(first + SHARED, count), &finder)
         });
-        found.reduce(Ids::default, |all, some| all.or(&some))
+        Ids::new(&found.collect::<Vec<u32>>())
     }
 
     /// The certificates of those of some texts in which something is found.

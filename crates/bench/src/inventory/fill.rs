@@ -28,7 +28,7 @@ struct Known {
 }
 
 /// Fills the database of a server that is not running. Indexes that only speed up are made after the rows, since that is much faster
-/// and leaves nothing else behind.
+/// and leaves nothing else behind. Ids are given as lots come, which on PostgreSQL is not quite the order of the population.
 pub(super) async fn fill(setup: &Setup, count: usize) -> anyhow::Result<()> {
     let now_ms = Clock::System.now();
     let ring = secrets::KeyRing::load(setup.sealing_key())?;

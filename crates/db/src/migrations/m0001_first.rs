@@ -1,6 +1,6 @@
 //! The first schema. Once a version is released it is never changed, only followed by others.
 
-/// One statement each, with `{id}`, `{guid}`, `{bytes}`, `{i64}` and `{fold}` for the types that the two databases name differently.
+/// One statement each, with `{id}` and the like for what the two databases name differently (`Dialect::types`).
 pub(super) const STATEMENTS: &[&str] = &[
     r"CREATE TABLE claims (
         id {id},

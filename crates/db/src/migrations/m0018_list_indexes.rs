@@ -1,6 +1,6 @@
 //! Indexes that lists ask. Those of names and of stores say whose certificates they are, so that who looks for certificates by them need
 //! not look each of them up, and the stores of a path are found without the others. Like the one of digests they are made anew in
-//! databases from before it, none of which was released.
+//! databases from before it, none of which was released; SQLite databases from then also keep their keys beside their tables (`{by_key}`).
 
 /// One statement each, as in the first migration.
 pub(super) const STATEMENTS: &[&str] = &[
