@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::ids::Ids;
 use super::noted::Moment;
-use super::sets::Ids;
 use super::texts::Texts;
 use crate::app::App;
 

@@ -13,10 +13,11 @@ use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
 use sea_orm::{ColumnTrait, Condition};
 use search::Expression;
 
+use super::ids::Ids;
 use super::noted::View;
 use super::orders::Order;
 use super::record::STATE_REVOKED;
-use super::sets::{Ids, Set, Stop};
+use super::sets::{Set, Stop};
 use super::texts;
 use crate::error::Error;
 use crate::web::list::{self, Field};

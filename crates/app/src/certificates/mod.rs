@@ -15,6 +15,7 @@ mod figures;
 mod file;
 mod free_text;
 mod history;
+mod ids;
 mod import;
 mod indexing;
 mod kept;

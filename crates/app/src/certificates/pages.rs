@@ -16,11 +16,12 @@ use search::Expression;
 use tokio::sync::watch;
 
 use super::fields::{FIELDS, SAVED};
+use super::ids::{Ids, has_far};
 use super::kept::{Counting, Lists, Preparing};
 use super::listing::{meant, shown};
 use super::noted::View;
 use super::orders::Order;
-use super::sets::{Ids, Set, Stop, has_far};
+use super::sets::{Set, Stop};
 use super::{counts, members, texts};
 use crate::app::App;
 use crate::cx::Cx;

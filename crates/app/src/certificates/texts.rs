@@ -11,9 +11,10 @@ use sea_orm::sea_query::{Expr, ExprTrait, IntoIden, Order, Query, SelectStatemen
 use sea_orm::{ConnectionTrait, DbBackend};
 use search::{Comparison, Operator, Value};
 
+use super::ids::Ids;
 use super::kept::{Entry, What};
 use super::noted::{Changed, Moment, View};
-use super::sets::{Ids, Set, Stop};
+use super::sets::{Set, Stop};
 use crate::error::Error;
 use crate::web::list::{self, Field};
 
