@@ -161,16 +161,19 @@ pub async fn integers(
     numbers.map_err(|_| missing("an aggregate of other than integers"))
 }
 
-/// Has PostgreSQL plan each statement of this transaction for its values, whenever it comes. Otherwise it keeps a plan after some times,
-/// which may be one for a table that had hardly any rows: to read all of them. While a table grows by thousands of rows a second, that
-/// goes on until it is analyzed.
+/// Whether PostgreSQL plans each of the next statements of this transaction for its values, whenever it comes. Otherwise it keeps a plan
+/// after some times, which may be one for a table that had hardly any rows: to read all of them. While a table grows by thousands of
+/// rows a second, that goes on until it is analyzed. For inserts of many rows it costs more than it gives.
 ///
 /// # Errors
 /// What the database said.
-pub async fn plan_each(tx: &Tx) -> Result<(), Error> {
+pub async fn plan_each(tx: &Tx, is_wanted: bool) -> Result<(), Error> {
     if tx.get_database_backend() == DbBackend::Postgres {
-        tx.execute_unprepared("SET LOCAL plan_cache_mode = force_custom_plan")
-            .await?;
+        tx.execute_unprepared(match is_wanted {
+            true => "SET LOCAL plan_cache_mode = force_custom_plan",
+            false => "SET LOCAL plan_cache_mode = auto",
+        })
+        .await?;
     }
     Ok(())
 }

@@ -47,8 +47,9 @@ impl Plan {
         let before = row.octets;
         if !lot.found.is_empty() {
             // Among few certificates at first, and soon among very many.
-            db::plan_each(tx).await?;
+            db::plan_each(tx, true).await?;
             let known = known(tx, &lot.found).await?;
+            db::plan_each(tx, false).await?;
             let mut seen = HashSet::with_capacity(lot.found.len());
             let mut new: Vec<&Found> = lot
                 .found
