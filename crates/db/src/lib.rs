@@ -4,6 +4,7 @@
 //! transaction. On SQLite one writer thread owns the only write connection and commits the closures that wait together, with
 //! one sync of the disk; on PostgreSQL every closure has a connection of its own.
 
+mod checkpoints;
 mod dialect;
 mod error;
 mod folding;

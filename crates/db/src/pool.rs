@@ -12,6 +12,7 @@ use sea_orm::{
 };
 use tokio::sync::Semaphore;
 
+use crate::checkpoints;
 use crate::reader::Reader;
 use crate::writer::Writer;
 use crate::{Dialect, Error, Snapshot, Tx, WriteFuture, migrations};
@@ -22,8 +23,6 @@ const SQLITE_BUSY_TIMEOUT_MS: u64 = 10_000;
 const SQLITE_SNAPSHOTS: u32 = 2;
 /// How long a connection, or the turn of a snapshot, is waited for.
 const WAIT_MAX: Duration = Duration::from_secs(30);
-/// Pages in the write-ahead log before it is folded back into the file.
-const SQLITE_CHECKPOINT_PAGES: u32 = 4_000;
 
 /// How many connections to hold.
 #[derive(Clone, Debug)]
@@ -368,9 +367,14 @@ pub(crate) fn sqlite_options(path: &Path, connections: u32, read_only: bool) -> 
                 .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
                 .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
                 .busy_timeout(Duration::from_millis(SQLITE_BUSY_TIMEOUT_MS))
-                .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES.to_string())
-                // The writer's is larger: what a lot of certificates touches in the indexes is written once, at the commit.
-                .pragma("cache_size", if read_only { "-8000" } else { "-131072" })
+                .pragma("wal_autocheckpoint", checkpoints::PAGES_OF_LOG.to_string())
+                .pragma(
+                    "cache_size",
+                    match read_only {
+                        true => "-8000".to_owned(),
+                        false => format!("-{}", checkpoints::CACHE_KIB),
+                    },
+                )
                 // What a savepoint has to remember stays in memory too: its file is made anew for each.
                 .pragma("temp_store", "MEMORY")
                 // A page of rows fits, so that the thread that reads them does not stop in between.

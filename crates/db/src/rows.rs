@@ -45,11 +45,17 @@ pub async fn reserve_ids<const N: usize>(
         }
         return Ok(ids);
     }
-    let columns: Vec<String> = tables
-        .iter()
-        .map(|table| format!("nextval(pg_get_serial_sequence('{table}', 'id'))"))
-        .collect();
-    let sql = format!("SELECT {} FROM generate_series(1, $1)", columns.join(", "));
+    // Which sequence it is, is looked up once and not for each id.
+    let numbered = || tables.iter().enumerate();
+    let sequences = numbered()
+        .map(|(at, table)| format!("pg_get_serial_sequence('{table}', 'id')::regclass AS s{at}"));
+    let columns = numbered().map(|(at, _)| format!("nextval(s{at})"));
+    let list = |parts: Vec<String>| parts.join(", ");
+    let sql = format!(
+        "SELECT {} FROM (SELECT {} OFFSET 0) AS sequences, generate_series(1, $1)",
+        list(columns.collect()),
+        list(sequences.collect())
+    );
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let rows = tx
         .query_all_raw(Statement::from_sql_and_values(backend, sql, [count.into()]))

@@ -15,6 +15,7 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::checkpoints::Checkpoints;
 use crate::pool::sqlite_options;
 use crate::{Durability, Error, Tx, WriteFuture, migrations};
 
@@ -55,6 +56,7 @@ impl Writer {
         let (queue, inbox) = mpsc::channel(QUEUE_MAX);
         let file = path.clone();
         let (ready, opened) = oneshot::channel();
+        let checkpoints = Checkpoints::start(path.clone());
         std::thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || {
@@ -68,7 +70,7 @@ impl Writer {
                     .enable_all()
                     .build()
                 {
-                    Ok(runtime) => runtime.block_on(thread(path, inbox, ready)),
+                    Ok(runtime) => runtime.block_on(thread(path, inbox, ready, checkpoints)),
                     Err(source) => drop(ready.send(Err(Error::File { path, source }))),
                 }
             })
@@ -158,6 +160,7 @@ async fn thread(
     path: PathBuf,
     mut inbox: mpsc::Receiver<Message>,
     ready: oneshot::Sender<Result<(), Error>>,
+    mut checkpoints: Checkpoints,
 ) {
     let opened = async {
         let connection = connect(&path).await?;
@@ -178,6 +181,7 @@ async fn thread(
             Message::Work(work) => batch.push(work),
             Message::Durability(reply) => drop(reply.send(durability(&connection).await)),
             Message::Stop(reply) => {
+                checkpoints.stop().await;
                 if let Err(error) = connection.close().await {
                     tracing::warn!(%error, "closing the database");
                 }
@@ -195,14 +199,17 @@ async fn thread(
                 Err(_) => break,
             }
         }
-        if !batch.is_empty() && !commit(&connection, batch).await {
+        if !batch.is_empty() && !commit(&connection, &mut checkpoints, batch).await {
             // After a failed rollback the connection's state is unknown: later savepoints might commit on their own.
             tracing::error!("the SQLite connection is given up after a failed rollback");
             if let Err(error) = connection.close().await {
                 tracing::warn!(%error, "closing the database");
             }
             match connect(&path).await {
-                Ok(fresh) => connection = fresh,
+                Ok(fresh) => {
+                    connection = fresh;
+                    checkpoints.reset();
+                }
                 Err(error) => {
                     return tracing::error!(%error, "the database could not be opened again");
                 }
@@ -215,8 +222,17 @@ async fn thread(
 }
 
 /// Runs a batch and answers everyone. False when the connection must not be used again.
-async fn commit(connection: &DatabaseConnection, batch: Vec<Work>) -> bool {
-    let mut outer = match begin(connection).await {
+async fn commit(
+    connection: &DatabaseConnection,
+    checkpoints: &mut Checkpoints,
+    batch: Vec<Work>,
+) -> bool {
+    let is_large = batch.iter().any(|work| work.is_large);
+    let begun = async {
+        checkpoints.before(connection, is_large).await?;
+        begin(connection).await
+    };
+    let mut outer = match begun.await {
         Ok(outer) => Some(outer),
         Err(error) => {
             let text = error.to_string();
@@ -272,6 +288,7 @@ async fn commit(connection: &DatabaseConnection, batch: Vec<Work>) -> bool {
     for (name, _) in &kept {
         crate::killpoints::reached(name, crate::killpoints::Moment::AfterCommit);
     }
+    checkpoints.after();
     for (_, done) in kept {
         drop(done.send(committed.clone().map_err(Error::WriterStopped)));
     }
