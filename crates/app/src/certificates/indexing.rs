@@ -163,18 +163,18 @@ async fn note_older(app: &Arc<App>, sizes: Sizes) -> Result<bool, Error> {
                 .filter(counters::Column::Value.eq(highest))
                 .exec(tx)
                 .await?;
-            taken_by_another(moved.rows_affected, 1)
+            match moved.rows_affected {
+                1 => Ok(()),
+                _ => Err(taken_by_another()),
+            }
         })
     });
     work.await?;
     Ok(true)
 }
 
-fn taken_by_another(rows: u64, wanted: usize) -> Result<(), Error> {
-    match rows == wanted as u64 {
-        true => Ok(()),
-        false => Err(Error::new(Kind::Unavailable, "Another server does it.")),
-    }
+fn taken_by_another() -> Error {
+    Error::new(Kind::Unavailable, "Another server does it.")
 }
 
 /// Puts certificates into a lot of their own.
@@ -191,20 +191,34 @@ async fn add(app: &Arc<App>, ids: Vec<i64>) -> Result<(), Error> {
     let newest_id = ids.last().copied().unwrap_or_default();
     let work = app.db().write_much("certificates.index", move |tx| {
         Box::pin(async move {
-            for some in ids.chunks(ROWS_MAX) {
-                let taken = certificates_unindexed::Entity::delete_many()
-                    .filter(
-                        certificates_unindexed::Column::CertificateId.is_in(some.iter().copied()),
-                    )
-                    .exec(tx)
-                    .await?;
-                taken_by_another(taken.rows_affected, some.len())?;
-            }
+            take(tx, &ids).await?;
             let certificates = i64::try_from(count).unwrap_or(i64::MAX);
             insert(tx, certificates, newest_id, pieces).await
         })
     });
     work.await
+}
+
+/// Takes what is noted of these, which are in order and none between them is left out.
+async fn take(tx: &db::Tx, ids: &[i64]) -> Result<(), Error> {
+    use certificates_unindexed::{Column, Entity};
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
+        return Ok(());
+    };
+    // As a range: whatever a database believes of a table that is filled and emptied all the time, this is never each against each.
+    let delete = Query::delete()
+        .from_table(Entity)
+        .and_where(Column::CertificateId.between(*first, *last))
+        .returning_col(Column::CertificateId)
+        .to_owned();
+    let rows = tx.query_all(&delete).await?;
+    let taken: Result<Vec<i64>, _> = rows.iter().map(|row| row.try_get_by_index(0)).collect();
+    let mut taken = taken?;
+    taken.sort_unstable();
+    match taken == ids {
+        true => Ok(()),
+        false => Err(taken_by_another()),
+    }
 }
 
 /// All names of certificates as they are looked for, in the order of the ids.
@@ -321,7 +335,9 @@ async fn put_together(app: &Arc<App>, sizes: Sizes) -> Result<(), Error> {
                     .filter(certificate_lots::Column::Id.is_in(lots.iter().copied()))
                     .exec(tx)
                     .await?;
-                taken_by_another(gone.rows_affected, lots.len())?;
+                if gone.rows_affected != lots.len() as u64 {
+                    return Err(taken_by_another());
+                }
                 let buckets: Vec<i32> = pieces.iter().map(|(bucket, _)| *bucket).collect();
                 for some in buckets.chunks(ROWS_MAX) {
                     certificate_grams::Entity::delete_many()

@@ -19,7 +19,7 @@ use super::fields::{FIELDS, SAVED};
 use super::ids::{Ids, has_far};
 use super::kept::{Counting, Lists, Preparing};
 use super::listing::{meant, shown};
-use super::noted::View;
+use super::noted::{Changed, View};
 use super::orders::Order;
 use super::sets::{Set, Stop};
 use super::{counts, members, texts};
@@ -46,6 +46,8 @@ const AFTER_PAGE: Duration = Duration::from_millis(if IS_TEST { 0 } else { 100 }
 const AFTER_START: Duration = Duration::from_secs(1);
 /// After how long what is kept is brought up to date whether somebody asks or not: little may change until then.
 const AGAIN: Duration = Duration::from_secs(60);
+/// How long it is looked whether many certificates change.
+const CALM: Duration = Duration::from_secs(5);
 /// How often what others keep may be of a later moment.
 const TRIES: usize = 5;
 
@@ -104,6 +106,7 @@ pub(crate) async fn prepare(app: &Arc<App>, mut shutdown: watch::Receiver<bool>)
                 first.clone().prepared(preparing).await;
             }
             tokio::time::sleep(AGAIN).await;
+            while first.many_are_coming().await {}
         }
     };
     tokio::select! {
@@ -381,6 +384,19 @@ impl Asked {
             passed_over(texts::put_together(&view, field).await)?;
         }
         Ok(())
+    }
+
+    /// Whether so many certificates change that what is put together now would soon have to be put together anew, while it is in the way
+    /// of who changes them. Takes a while.
+    async fn many_are_coming(&self) -> bool {
+        let Ok(before) = View::open(&self.cx).await.map(|view| view.moment) else {
+            return false;
+        };
+        tokio::time::sleep(CALM).await;
+        match View::open(&self.cx).await {
+            Ok(view) => matches!(view.since(before, false).await, Ok(Changed::Unknown)),
+            Err(_) => false,
+        }
     }
 
     /// Answers of how many certificates the order is.
