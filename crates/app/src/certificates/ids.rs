@@ -58,17 +58,20 @@ impl Ids {
 
     /// Ascending.
     pub(super) fn ids(&self) -> impl Iterator<Item = i64> {
-        self.bits
-            .ones()
+        self.numbers()
             .map(|id| i64::try_from(id).unwrap_or(i64::MAX))
     }
 
-    /// Those of `order` that are in it, without so many at the begin, or at the end when it is read `backwards`. `steps` says how many
-    /// there are in each step of the order. Nothing where that is not known and they are not near.
-    pub(super) fn window(
+    /// The same, as what stands at a place in memory.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
+        self.bits.ones()
+    }
+
+    /// Those of the steps that are in it, without so many at the begin, or at the end when they are read `backwards`. Nothing where it is
+    /// not known how many there are in each step and they are not near.
+    pub(super) fn window<'a>(
         &self,
-        order: &[u32],
-        steps: Option<&[u32]>,
+        steps: impl Iterator<Item = Step<'a>>,
         skip: u64,
         limit: u64,
         backwards: bool,
@@ -79,12 +82,9 @@ impl Ids {
         );
         let is_in = |id: &&u32| self.contains(**id);
         let mut page = Vec::with_capacity(Ord::min(limit, self.count));
-        let count = order.len().div_ceil(STEP);
-        for turn in 0..count {
-            let index = if backwards { count - 1 - turn } else { turn };
-            let step = step(order, index);
-            let inside = match steps.and_then(|steps| steps.get(index)) {
-                Some(inside) => *inside as usize,
+        for (turn, (step, inside)) in steps.enumerate() {
+            let inside = match inside {
+                Some(inside) => inside as usize,
                 None if turn >= NEAR => return None,
                 None => step.iter().filter(is_in).count(),
             };
@@ -202,9 +202,25 @@ pub(super) fn has_far(order: &[u32]) -> bool {
     order.len() > NEAR * STEP
 }
 
-fn step(order: &[u32], index: usize) -> &[u32] {
-    let from = index * STEP;
-    &order[from..Ord::min(from + STEP, order.len())]
+/// Entries of an order, and how many of a set are among them where that is known.
+pub(super) type Step<'a> = (&'a [u32], Option<u32>);
+
+/// The steps of an order, the last one first when it is read `backwards`, with how many of a set each has, where somebody counted them.
+pub(super) fn walk<'a>(
+    order: &'a [u32],
+    counted: Option<&'a [u32]>,
+    backwards: bool,
+) -> impl Iterator<Item = Step<'a>> {
+    let count = order.len().div_ceil(STEP);
+    (0..count).map(move |turn| {
+        let index = if backwards { count - 1 - turn } else { turn };
+        let from = index * STEP;
+        let step = &order[from..Ord::min(from + STEP, order.len())];
+        (
+            step,
+            counted.and_then(|counted| counted.get(index).copied()),
+        )
+    })
 }
 
 impl From<FixedBitSet> for Ids {
@@ -251,7 +267,7 @@ mod tests {
             let back: Vec<i64> = backwards.skip(skip).take(limit).collect();
             for steps in [None, Some(steps.as_slice())] {
                 for (backwards, wanted) in [(false, &ahead), (true, &back)] {
-                    match set.window(&order, steps, skip_by, some, backwards) {
+                    match set.window(walk(&order, steps, backwards), skip_by, some, backwards) {
                         Some(page) => assert_eq!(page, *wanted),
                         None => assert!(steps.is_none() && order.len() > NEAR * STEP),
                     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::ids::Ids;
 use super::noted::Moment;
+use super::sorted::Sorted;
 use super::texts::Texts;
 use crate::app::App;
 
@@ -54,7 +55,7 @@ struct Kept {
 #[derive(Debug)]
 struct Hull {
     set: Weak<Ids>,
-    order: Weak<Vec<u32>>,
+    order: Weak<Sorted>,
     hull: Range<usize>,
 }
 
@@ -62,7 +63,7 @@ struct Hull {
 #[derive(Debug)]
 struct Walk {
     sets: Vec<Weak<Ids>>,
-    order: Weak<Vec<u32>>,
+    order: Weak<Sorted>,
     steps: Arc<[u32]>,
 }
 
@@ -72,7 +73,7 @@ fn is_same<T>(mine: &Weak<T>, other: &Arc<T>) -> bool {
 }
 
 impl Walk {
-    fn is_of(&self, sets: &[Arc<Ids>], order: &Arc<Vec<u32>>) -> bool {
+    fn is_of(&self, sets: &[Arc<Ids>], order: &Arc<Sorted>) -> bool {
         let mut both = self.sets.iter().zip(sets);
         is_same(&self.order, order)
             && self.sets.len() == sets.len()
@@ -92,7 +93,7 @@ pub(super) enum What {
     /// Which they are.
     Set(Arc<Ids>),
     /// All certificates, sorted.
-    Order(Arc<Vec<u32>>),
+    Order(Arc<Sorted>),
     /// All texts of a field.
     Texts(Arc<Texts>),
 }
@@ -106,7 +107,7 @@ impl Entry {
     fn octets(&self, key: &str) -> usize {
         let ids = match &self.what {
             What::Set(ids) => ids.octets(),
-            What::Order(ids) => ids.len() * size_of::<u32>(),
+            What::Order(order) => order.octets(),
             What::Texts(texts) => texts.octets(),
         };
         ENTRY + key.len() + ids
@@ -188,7 +189,7 @@ impl Lists {
 
     /// Whether so many orders of so many certificates fit.
     pub(super) fn has_room(&self, orders: usize, certificates: usize) -> bool {
-        let each = certificates.saturating_mul(size_of::<u32>());
+        let each = Sorted::octets_of(certificates);
         orders.saturating_mul(each) <= self.share(true)
     }
 
@@ -200,14 +201,14 @@ impl Lists {
     }
 
     /// How many of what is in all of the sets each step of an order has, if somebody counted them.
-    pub(super) fn steps(&self, sets: &[Arc<Ids>], order: &Arc<Vec<u32>>) -> Option<Arc<[u32]>> {
+    pub(super) fn steps(&self, sets: &[Arc<Ids>], order: &Arc<Sorted>) -> Option<Arc<[u32]>> {
         let walks = self.walks();
         let walk = walks.iter().find(|walk| walk.is_of(sets, order))?;
         Some(Arc::clone(&walk.steps))
     }
 
     /// Keeps what was counted, until as many others are as there is room for.
-    pub(super) fn keep_steps(&self, sets: &[Arc<Ids>], order: &Arc<Vec<u32>>, steps: Arc<[u32]>) {
+    pub(super) fn keep_steps(&self, sets: &[Arc<Ids>], order: &Arc<Sorted>, steps: Arc<[u32]>) {
         let walk = Walk {
             sets: sets.iter().map(Arc::downgrade).collect(),
             order: Arc::downgrade(order),
@@ -220,7 +221,7 @@ impl Lists {
     }
 
     /// The part of an order in which all are that are in each of the sets, as far as it is known.
-    pub(super) fn hull(&self, sets: &[Arc<Ids>], order: &Arc<Vec<u32>>) -> Range<usize> {
+    pub(super) fn hull(&self, sets: &[Arc<Ids>], order: &Arc<Sorted>) -> Range<usize> {
         let hulls = self.hulls();
         let of_order = hulls.iter().filter(|hull| is_same(&hull.order, order));
         let known = of_order.filter(|hull| sets.iter().any(|set| is_same(&hull.set, set)));
@@ -231,7 +232,7 @@ impl Lists {
     }
 
     /// Keeps that all of a set is in this part of an order, until either is another.
-    pub(super) fn keep_hull(&self, set: &Arc<Ids>, order: &Arc<Vec<u32>>, hull: Range<usize>) {
+    pub(super) fn keep_hull(&self, set: &Arc<Ids>, order: &Arc<Sorted>, hull: Range<usize>) {
         if hull == (0..order.len()) {
             return;
         }
@@ -312,7 +313,7 @@ impl Counting {
     }
 
     /// Counts them, unless somebody who waited did, and keeps them.
-    pub(super) fn count(self, sets: &[Arc<Ids>], all: &Ids, order: &Arc<Vec<u32>>) {
+    pub(super) fn count(self, sets: &[Arc<Ids>], all: &Ids, order: &Arc<Sorted>) {
         let lists = &self.0.certificate_lists;
         if lists.steps(sets, order).is_none() {
             lists.keep_steps(sets, order, all.steps(order).into());
@@ -348,16 +349,20 @@ impl Kept {
 mod tests {
     use super::*;
 
+    fn sorted(ids: Vec<u32>) -> Arc<Sorted> {
+        Arc::new(Sorted::new(ids))
+    }
+
     #[test]
     fn steps_are_those_of_the_same_sets_and_order() {
         let lists = Lists::new(12_000);
         let set = |ids: &[u32]| Arc::new(Ids::new(ids));
-        let (one, other, order) = (set(&[1]), set(&[1, 2]), Arc::new(vec![1, 2]));
+        let (one, other, order) = (set(&[1]), set(&[1, 2]), sorted(vec![1, 2]));
         let list = |sets: &[&Arc<Ids>]| sets.iter().copied().cloned().collect::<Vec<_>>();
-        let known = |sets: &[&Arc<Ids>], order: &Arc<Vec<u32>>| {
+        let known = |sets: &[&Arc<Ids>], order: &Arc<Sorted>| {
             lists.steps(&list(sets), order).map(|steps| steps[0])
         };
-        let keep = |sets: &[&Arc<Ids>], order: &Arc<Vec<u32>>, step: u32| {
+        let keep = |sets: &[&Arc<Ids>], order: &Arc<Sorted>, step: u32| {
             lists.keep_steps(&list(sets), order, vec![step].into());
         };
         assert_eq!(known(&[&one], &order), None);
@@ -366,7 +371,7 @@ mod tests {
         assert_eq!(known(&[&one], &order), Some(1));
         assert_eq!(known(&[&one, &other], &order), Some(2));
         assert_eq!(known(&[&other], &order), None);
-        assert_eq!(known(&[&one], &Arc::new(vec![1, 2])), None);
+        assert_eq!(known(&[&one], &sorted(vec![1, 2])), None);
         assert_eq!(known(&[&set(&[1])], &order), None);
         let more: Vec<Arc<Ids>> = (0..WALKS - 1).map(|_| set(&[1])).collect();
         more.iter().for_each(|set| keep(&[set], &order, 3));
@@ -382,8 +387,8 @@ mod tests {
     fn what_is_in_several_sets_is_in_all_of_their_parts_of_an_order() {
         let lists = Lists::new(12_000);
         let set = |ids: &[u32]| Arc::new(Ids::new(ids));
-        let (one, other, order) = (set(&[1]), set(&[1, 2]), Arc::new(vec![0; 100]));
-        let hull = |sets: &[&Arc<Ids>], order: &Arc<Vec<u32>>| {
+        let (one, other, order) = (set(&[1]), set(&[1, 2]), sorted(vec![0; 100]));
+        let hull = |sets: &[&Arc<Ids>], order: &Arc<Sorted>| {
             lists.hull(&sets.iter().copied().cloned().collect::<Vec<_>>(), order)
         };
         assert_eq!(hull(&[&one, &other], &order), 0..100);
@@ -392,7 +397,7 @@ mod tests {
         assert_eq!(hull(&[&one], &order), 10..30);
         assert_eq!(hull(&[&one, &other], &order), 20..30);
         assert_eq!(hull(&[&set(&[1])], &order), 0..100);
-        assert_eq!(hull(&[&one], &Arc::new(vec![0; 7])), 0..7);
+        assert_eq!(hull(&[&one], &sorted(vec![0; 7])), 0..7);
         lists.keep_hull(&other, &order, 40..41);
         assert!(hull(&[&one, &other], &order).is_empty());
         lists.keep_hull(&set(&[3]), &order, 1..2);
@@ -420,7 +425,7 @@ mod tests {
         };
         let list = |count: usize| Entry {
             moment,
-            what: What::Order(Arc::new(vec![0; count])),
+            what: What::Order(sorted(vec![0; count])),
         };
         let lists = Lists::new(12_000);
         lists.keep("a", list(1_000));

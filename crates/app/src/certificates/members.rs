@@ -18,6 +18,7 @@ use super::noted::View;
 use super::orders::Order;
 use super::record::STATE_REVOKED;
 use super::sets::{Set, Stop};
+use super::sorted::Sorted;
 use super::texts;
 use crate::error::Error;
 use crate::web::list::{self, Field};
@@ -192,7 +193,7 @@ async fn stretches(
 }
 
 /// Every certificate that there is, which are those of any order.
-async fn everything(view: &View, order: &Arc<Vec<u32>>) -> Result<Arc<Ids>, Stop> {
+async fn everything(view: &View, order: &Arc<Sorted>) -> Result<Arc<Ids>, Stop> {
     let all = Set::shown(view, true, true);
     if let Some(all) = all.current().await? {
         return Ok(all);
@@ -204,7 +205,7 @@ async fn everything(view: &View, order: &Arc<Vec<u32>>) -> Result<Arc<Ids>, Stop
 }
 
 /// What is in any of these stretches of an order.
-async fn together(order: &Arc<Vec<u32>>, stretches: Vec<Range<usize>>) -> Result<Arc<Ids>, Error> {
+async fn together(order: &Arc<Sorted>, stretches: Vec<Range<usize>>) -> Result<Arc<Ids>, Error> {
     let count: usize = stretches.iter().map(Range::len).sum();
     let order = Arc::clone(order);
     let either = move || {

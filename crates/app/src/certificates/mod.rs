@@ -35,6 +35,7 @@ mod revoke;
 mod security_views;
 mod seen;
 mod sets;
+mod sorted;
 mod stored;
 mod substrings;
 #[cfg(test)]

@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use db::tables::certificates;
-use fixedbitset::FixedBitSet;
 use sea_orm::sea_query::{Expr, Query, QueryStatementBuilder, SimpleExpr};
 use sea_orm::{
     Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
@@ -16,6 +15,7 @@ use super::fields::FIELDS;
 use super::kept::{Entry, Lists, What};
 use super::noted::{Changed, View};
 use super::sets::{Stop, first_ids, ids, narrow};
+use super::sorted::Sorted;
 use crate::error::Error;
 use crate::web::{Paging, list};
 
@@ -25,8 +25,6 @@ const PLACED_MAX: usize = if IS_TEST { 5 } else { 200 };
 /// Entries that one round of placing compares with, and at least for each certificate.
 const PROBES: usize = if IS_TEST { 3 } else { 128 };
 const PROBES_EACH: usize = if IS_TEST { 1 } else { 16 };
-/// Entries of an order that are looked at together.
-const PART: usize = if IS_TEST { 4 } else { 1_024 };
 
 /// The order of a field.
 pub(super) struct Order<'a> {
@@ -75,7 +73,7 @@ impl<'a> Order<'a> {
     ///
     /// # Errors
     /// When what is kept is of a later moment; those of the database.
-    pub(super) async fn current(&self) -> Result<Option<Arc<Vec<u32>>>, Stop> {
+    pub(super) async fn current(&self) -> Result<Option<Arc<Sorted>>, Stop> {
         let Some(Entry {
             moment: before,
             what: What::Order(order),
@@ -105,10 +103,12 @@ impl<'a> Order<'a> {
     ///
     /// # Errors
     /// When there are more certificates than may be kept; those of the database.
-    pub(super) async fn read(&self) -> Result<Arc<Vec<u32>>, Stop> {
+    pub(super) async fn read(&self) -> Result<Arc<Sorted>, Stop> {
         let most = self.lists().ids_max();
         let order = ids(&self.view.snapshot, self.select.clone(), most).await?;
-        let order = Arc::new(order.ok_or(Stop::TooMany)?);
+        let order = order.ok_or(Stop::TooMany)?;
+        let order = tokio::task::spawn_blocking(|| Arc::new(Sorted::new(order)));
+        let order = order.await.map_err(Error::internal)?;
         self.keep(Arc::clone(&order));
         Ok(order)
     }
@@ -138,7 +138,7 @@ impl<'a> Order<'a> {
     /// Those of the database.
     pub(super) async fn stretch(
         &self,
-        order: &[u32],
+        order: &Sorted,
         condition: Condition,
     ) -> Result<Option<Range<usize>>, Stop> {
         let end = |select: &Select<certificates::Entity>| {
@@ -157,9 +157,9 @@ impl<'a> Order<'a> {
         let (Some(first), Some(last)) = (first, last) else {
             return Ok(Some(0..0));
         };
-        let ends = place(order, first).and_then(|first| {
-            let last = place(&order[first..], last)?;
-            Some(first..first + last + 1)
+        let ends = order.place(first, 0).and_then(|first| {
+            let last = order.place(last, first)?;
+            Some(first..last + 1)
         });
         match ends {
             Some(stretch) => Ok(Some(stretch)),
@@ -172,7 +172,7 @@ impl<'a> Order<'a> {
         }
     }
 
-    fn keep(&self, order: Arc<Vec<u32>>) {
+    fn keep(&self, order: Arc<Sorted>) {
         let (moment, what) = (self.view.moment, What::Order(order));
         self.lists().keep(&self.key, Entry { moment, what });
     }
@@ -180,32 +180,16 @@ impl<'a> Order<'a> {
     /// The same with those that changed in their places, and without those that are gone.
     async fn patched(
         &self,
-        order: Arc<Vec<u32>>,
+        order: Arc<Sorted>,
         changed: &[i64],
-    ) -> Result<Option<Arc<Vec<u32>>>, Error> {
+    ) -> Result<Option<Arc<Sorted>>, Error> {
         let Some(changed) = narrow(changed) else {
             return Ok(None);
         };
-        let (Some(first), Some(last)) = (changed.first().copied(), changed.last().copied()) else {
+        if changed.is_empty() {
             return Ok(Some(order));
-        };
-        let span = last - first;
-        let mut moved = FixedBitSet::with_capacity(span as usize + 1);
-        moved.extend(changed.iter().map(|id| (id - first) as usize));
-        let is_moved = |id: &u32| moved.contains(id.wrapping_sub(first) as usize);
-        // Most parts of the order have none of them, which is found out for several entries at once.
-        let may_move = |part: &[u32]| {
-            let near = |id: &u32| id.wrapping_sub(first) <= span;
-            part.iter().fold(false, |found, id| found | near(id))
-        };
-        let parts = order.chunks(PART).enumerate();
-        let places: Vec<usize> = parts
-            .filter(|(_, part)| may_move(part))
-            .flat_map(|(index, part)| {
-                let each = part.iter().enumerate().filter(|(_, id)| is_moved(id));
-                each.map(move |(at, _)| index * PART + at)
-            })
-            .collect();
+        }
+        let places = order.places(&changed);
         // Most changes are of something else: then each stands between its neighbours as before.
         if places.len() == changed.len() {
             let mut around: Vec<usize> = places
@@ -224,14 +208,7 @@ impl<'a> Order<'a> {
         if there.len() > PLACED_MAX {
             return Ok(None);
         }
-        let mut stay = Vec::with_capacity(order.len());
-        let mut done = 0;
-        for at in places {
-            stay.extend_from_slice(&order[done..at]);
-            done = at + 1;
-        }
-        stay.extend_from_slice(&order[done..]);
-        self.placed(stay, &there).await
+        self.placed(order.without(&places), &there).await
     }
 
     /// Those of the ids that there are, in order.
@@ -249,7 +226,7 @@ impl<'a> Order<'a> {
 
     /// Puts ids into a sorted list: some entries of the list are compared with the new ones, which leaves for each a smaller part of
     /// the list, until there is one place.
-    async fn placed(&self, list: Vec<u32>, new: &[u32]) -> Result<Option<Arc<Vec<u32>>>, Error> {
+    async fn placed(&self, list: Sorted, new: &[u32]) -> Result<Option<Arc<Sorted>>, Error> {
         let mut places: Vec<(u32, usize, usize)> =
             new.iter().map(|id| (*id, 0, list.len())).collect();
         let width = |places: &[(u32, usize, usize)]| -> usize {
@@ -264,7 +241,13 @@ impl<'a> Order<'a> {
                 .collect();
             if open.is_empty() {
                 // `new` is in order.
-                return Ok(Some(Arc::new(merged(&list, &places))));
+                let mut done = 0;
+                let new = places.iter().map(|(id, at, _)| {
+                    done = (*at).clamp(done, list.len());
+                    (*id, done)
+                });
+                let new: Vec<(u32, usize)> = new.collect();
+                return Ok(Some(Arc::new(list.with(&new))));
             }
             let each = (PROBES / open.len()).max(PROBES_EACH);
             let mut probes: Vec<usize> = open
@@ -287,19 +270,6 @@ impl<'a> Order<'a> {
             }
         }
     }
-}
-
-/// Where an id stands.
-fn place(order: &[u32], id: i64) -> Option<usize> {
-    let id = u32::try_from(id).ok()?;
-    // What begins or ends it is asked for most.
-    if order.last() == Some(&id) {
-        return Some(order.len() - 1);
-    }
-    // Several entries are compared at once.
-    let part = order.chunks(PART).position(|part| part.contains(&id))?;
-    let at = order[part * PART..].iter().position(|other| *other == id)?;
-    Some(part * PART + at)
 }
 
 /// Narrows the place of each new id by where it stands among the probes.
@@ -329,18 +299,4 @@ fn narrowed(list: &[u32], probes: &[usize], order: &[u32], places: &mut [(u32, u
             place.2 = Ord::min(place.2, to);
         }
     }
-}
-
-/// The list with new ids, which are in order, in their places.
-fn merged(list: &[u32], places: &[(u32, usize, usize)]) -> Vec<u32> {
-    let mut whole = Vec::with_capacity(list.len() + places.len());
-    let mut done = 0;
-    for (id, at, _) in places {
-        let at = (*at).clamp(done, list.len());
-        whole.extend_from_slice(&list[done..at]);
-        whole.push(*id);
-        done = at;
-    }
-    whole.extend_from_slice(&list[done..]);
-    whole
 }

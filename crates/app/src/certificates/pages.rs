@@ -16,12 +16,13 @@ use search::Expression;
 use tokio::sync::watch;
 
 use super::fields::{FIELDS, SAVED};
-use super::ids::{Ids, has_far};
+use super::ids::{Ids, has_far, walk};
 use super::kept::{Counting, Lists, Preparing};
 use super::listing::{meant, shown};
 use super::noted::{Changed, View};
 use super::orders::Order;
 use super::sets::{Set, Stop};
+use super::sorted::Sorted;
 use super::{counts, members, texts};
 use crate::app::App;
 use crate::cx::Cx;
@@ -243,7 +244,7 @@ impl Asked {
     /// A window of what is kept, which is not beyond its end.
     async fn part(
         &self,
-        order: &Arc<Vec<u32>>,
+        order: &Arc<Sorted>,
         members: &Members,
         skip: u64,
         limit: u64,
@@ -256,18 +257,22 @@ impl Asked {
         let is_near = skip <= total - until;
         let passed = if is_near { skip } else { total - until };
         let backwards = descending == is_near;
+        let limit = until - skip;
         let window = |order: &[u32], steps: Option<&[u32]>| {
-            set.window(order, steps, passed, until - skip, backwards)
+            set.window(walk(order, steps, backwards), passed, limit, backwards)
         };
         let lists = self.lists();
         let where_all_are = &order[lists.hull(&members.parts, order)];
         let mut page = if let Some(steps) = lists.steps(&members.parts, order) {
             window(order, Some(&steps)).unwrap_or_default()
         } else if let Some(page) = window(where_all_are, None) {
-            if total > until && has_far(where_all_are) {
+            if total > until && has_far(where_all_are) && !order.is_sparse(set) {
                 self.count_steps(order, members);
             }
             page
+        } else if let Some(parts) = order.walk(set, backwards) {
+            let page = set.window(parts, passed, limit, backwards);
+            page.unwrap_or_default()
         } else {
             let (all, ids) = (Arc::clone(set), Arc::clone(order));
             let steps = tokio::task::spawn_blocking(move || all.steps_on_all_cores(&ids));
@@ -282,7 +287,7 @@ impl Asked {
     }
 
     /// Counts what each step of the order has, soon: who sees a page may ask for one that is far from it.
-    fn count_steps(&self, order: &Arc<Vec<u32>>, members: &Members) {
+    fn count_steps(&self, order: &Arc<Sorted>, members: &Members) {
         // Nobody waits for it: what comes meanwhile is counted when it is asked for.
         let Some(counting) = Counting::begin(self.cx.app()) else {
             return;
@@ -337,7 +342,7 @@ impl Asked {
     }
 
     /// The whole order, put together now, by who has the turn.
-    async fn whole(&self, order: &Order<'_>, has_turn: bool) -> Result<Arc<Vec<u32>>, Stop> {
+    async fn whole(&self, order: &Order<'_>, has_turn: bool) -> Result<Arc<Sorted>, Stop> {
         let turn = match has_turn {
             true => None,
             false => Some(self.lists().turn.try_lock().map_err(|_| Stop::Busy)?),

@@ -1,0 +1,287 @@
+//! All certificates in the order of a field and, where they are very many, in which part of it each stands: where one is, and which of
+//! some come first, is found without looking through all of it.
+
+use std::ops::{Deref, Range};
+
+use fixedbitset::FixedBitSet;
+
+use super::ids::{Ids, Step};
+
+const IS_TEST: bool = cfg!(feature = "testing");
+/// From how many on it is worth an octet more for each.
+const MANY: usize = if IS_TEST { 4 } else { 2_000_000 };
+/// Parts, which an octet tells apart.
+const PARTS: usize = if IS_TEST { 3 } else { 256 };
+/// So many are looked for one by one.
+const FEW: usize = if IS_TEST { 2 } else { 100 };
+/// Entries that are looked at together.
+const PIECE: usize = if IS_TEST { 4 } else { 1_024 };
+/// Of so many entries one is in a set at most that is looked for by parts: of more it is as well walked.
+const SPARSE: usize = if IS_TEST { 1 } else { 8 };
+
+/// Ids, each once, in an order.
+#[derive(Debug)]
+pub(super) struct Sorted {
+    ids: Vec<u32>,
+    parts: Option<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    /// By id. What it says of an id that is not there has no meaning.
+    of: Vec<u8>,
+    /// Where each begins, and the end of the last.
+    begins: Vec<usize>,
+}
+
+impl Deref for Sorted {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        &self.ids
+    }
+}
+
+impl Sorted {
+    pub(super) fn new(ids: Vec<u32>) -> Self {
+        let parts = (ids.len() >= MANY).then(|| Parts::new(&ids));
+        Self { ids, parts }
+    }
+
+    /// Octets of so many in an order.
+    pub(super) fn octets_of(count: usize) -> usize {
+        let each = size_of::<u32>() + usize::from(count >= MANY);
+        count.saturating_mul(each)
+    }
+
+    pub(super) fn octets(&self) -> usize {
+        let parts = self.parts.as_ref().map_or(0, |parts| parts.of.len());
+        self.ids.len() * size_of::<u32>() + parts
+    }
+
+    /// Where an id stands, from a place on.
+    pub(super) fn place(&self, id: i64, from: usize) -> Option<usize> {
+        let id = u32::try_from(id).ok()?;
+        // What ends it is asked for most.
+        if self.ids.last() == Some(&id) {
+            return Some(self.ids.len() - 1);
+        }
+        let within = match &self.parts {
+            Some(parts) => parts.range(*parts.of.get(id as usize)?),
+            None => 0..self.ids.len(),
+        };
+        let begin = Ord::max(within.start, from);
+        let within = self.ids.get(begin..within.end)?;
+        // Several entries are compared at once.
+        let piece = within.chunks(PIECE).position(|piece| piece.contains(&id))?;
+        let rest = &within[piece * PIECE..];
+        let at = rest.iter().position(|other| *other == id)?;
+        Some(begin + piece * PIECE + at)
+    }
+
+    /// Where these stand that are in it, ascending. The ids ascend too.
+    pub(super) fn places(&self, ids: &[u32]) -> Vec<usize> {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
+            return Vec::new();
+        };
+        if self.parts.is_some() && ids.len() <= FEW {
+            let each = ids.iter().filter_map(|id| self.place(i64::from(*id), 0));
+            let mut places: Vec<usize> = each.collect();
+            places.sort_unstable();
+            return places;
+        }
+        let span = last - first;
+        let mut wanted = FixedBitSet::with_capacity(span as usize + 1);
+        wanted.extend(ids.iter().map(|id| (id - first) as usize));
+        let is_wanted = |id: &u32| wanted.contains(id.wrapping_sub(*first) as usize);
+        // Most pieces have none of them, which is found out for several entries at once.
+        let may_have = |piece: &[u32]| {
+            let near = |id: &u32| id.wrapping_sub(*first) <= span;
+            piece.iter().fold(false, |found, id| found | near(id))
+        };
+        let pieces = self.ids.chunks(PIECE).enumerate();
+        let there = pieces
+            .filter(|(_, piece)| may_have(piece))
+            .flat_map(|(index, piece)| {
+                let each = piece.iter().enumerate().filter(|(_, id)| is_wanted(id));
+                each.map(move |(at, _)| index * PIECE + at)
+            });
+        there.collect()
+    }
+
+    /// Whether few of a set are looked for by parts.
+    pub(super) fn is_sparse(&self, set: &Ids) -> bool {
+        self.parts.is_some() && set.len().saturating_mul(SPARSE) <= self.ids.len()
+    }
+
+    /// Its parts, the last one first when it is read `backwards`, with how many of a set each has, all of which are in it. Nothing where
+    /// that is not known, or not sooner than by looking at all.
+    pub(super) fn walk(
+        &self,
+        set: &Ids,
+        backwards: bool,
+    ) -> Option<impl Iterator<Item = Step<'_>>> {
+        let parts = self.parts.as_ref().filter(|_| self.is_sparse(set))?;
+        let mut counts = [0; PARTS];
+        for id in set.numbers() {
+            counts[usize::from(*parts.of.get(id)?)] += 1;
+        }
+        let turns = 0..counts.len();
+        Some(turns.map(move |turn| {
+            let part = if backwards { PARTS - 1 - turn } else { turn };
+            let within = parts.begins[part]..parts.begins[part + 1];
+            (&self.ids[within], Some(counts[part]))
+        }))
+    }
+
+    /// Without the entries at these places, which ascend.
+    pub(super) fn without(&self, places: &[usize]) -> Self {
+        let mut ids = Vec::with_capacity(self.ids.len());
+        let mut done = 0;
+        for at in places {
+            ids.extend_from_slice(&self.ids[done..*at]);
+            done = at + 1;
+        }
+        ids.extend_from_slice(&self.ids[done..]);
+        let parts = self.parts.as_ref().map(|parts| Parts {
+            of: parts.of.clone(),
+            begins: parts.moved(|begin| begin - places.partition_point(|at| at < begin)),
+        });
+        Self { ids, parts }
+    }
+
+    /// With more ids, each before the entry at its place. The places ascend.
+    pub(super) fn with(self, new: &[(u32, usize)]) -> Self {
+        let mut ids = Vec::with_capacity(self.ids.len() + new.len());
+        let mut done = 0;
+        for (id, at) in new {
+            ids.extend_from_slice(&self.ids[done..*at]);
+            ids.push(*id);
+            done = *at;
+        }
+        ids.extend_from_slice(&self.ids[done..]);
+        let parts = self.parts.map(|parts| parts.with(new));
+        Self { ids, parts }
+    }
+}
+
+impl Parts {
+    fn new(ids: &[u32]) -> Self {
+        let each = ids.len().div_ceil(PARTS);
+        let most = ids.iter().max().map_or(0, |most| *most as usize + 1);
+        let mut of = vec![0; most];
+        for (part, ids) in (0..).zip(ids.chunks(each)) {
+            ids.iter().for_each(|id| of[*id as usize] = part);
+        }
+        let begins = (0..=PARTS).map(|part| Ord::min(part * each, ids.len()));
+        Self {
+            of,
+            begins: begins.collect(),
+        }
+    }
+
+    fn range(&self, part: u8) -> Range<usize> {
+        let part = usize::from(part);
+        self.begins[part]..self.begins[part + 1]
+    }
+
+    fn moved(&self, to: impl Fn(&usize) -> usize) -> Vec<usize> {
+        self.begins.iter().map(to).collect()
+    }
+
+    /// What comes to stand where a part begins is the last of the part before.
+    fn with(mut self, new: &[(u32, usize)]) -> Self {
+        for (id, at) in new {
+            let id = *id as usize;
+            if id >= self.of.len() {
+                self.of.resize(id + 1, 0);
+            }
+            let part = self.begins[1..PARTS].partition_point(|begin| begin < at);
+            self.of[id] = u8::try_from(part).unwrap_or(u8::MAX);
+        }
+        let mut begins = self.moved(|begin| begin + new.partition_point(|(_, at)| at <= begin));
+        begins[0] = 0;
+        Self { begins, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of it is what is found by looking at all of it.
+    fn check(sorted: &Sorted, wanted: &[u32]) {
+        assert_eq!(&**sorted, wanted);
+        for id in 0..40 {
+            let at = wanted.iter().position(|other| i64::from(*other) == id);
+            assert_eq!(sorted.place(id, 0), at, "{id} in {wanted:?}");
+            if let Some(at) = at {
+                assert_eq!(sorted.place(id, at), Some(at));
+                assert!(sorted.place(id, at + 1).is_none() || at + 1 == wanted.len());
+            }
+        }
+        for ids in [vec![], vec![3], vec![0, 7, 39], (0..40).collect()] {
+            let there = wanted.iter().enumerate();
+            let there = there.filter(|(_, id)| ids.contains(id)).map(|(at, _)| at);
+            assert_eq!(sorted.places(&ids), there.collect::<Vec<_>>());
+        }
+        assert_eq!(sorted.place(-1, 0), None);
+        assert_eq!(sorted.place(i64::MAX, 0), None);
+        for set in [
+            vec![],
+            wanted[..1].to_vec(),
+            wanted.to_vec(),
+            wanted[1..].to_vec(),
+        ] {
+            let set = Ids::new(&set);
+            for backwards in [false, true] {
+                let Some(walk) = sorted.walk(&set, backwards) else {
+                    assert!(!sorted.is_sparse(&set));
+                    continue;
+                };
+                let mut all: Vec<u32> = Vec::new();
+                for (part, inside) in walk {
+                    let count = part.iter().filter(|id| set.contains(**id)).count();
+                    assert_eq!(inside, u32::try_from(count).ok());
+                    match backwards {
+                        false => all.extend(part),
+                        true => all.extend(part.iter().rev()),
+                    }
+                }
+                if backwards {
+                    all.reverse();
+                }
+                assert_eq!(all, wanted);
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_known_where_each_stands_whatever_comes_and_goes() {
+        for count in 1..20_u32 {
+            let ids: Vec<u32> = (0..count).map(|number| number * 7 % 31).collect();
+            let sorted = Sorted::new(ids.clone());
+            check(&sorted, &ids);
+            assert_eq!(sorted.is_sparse(&Ids::new(&ids)), ids.len() >= MANY);
+            assert!(sorted.octets() >= ids.len() * 4);
+            for gone in 0..count as usize {
+                for some in [1, 2, count as usize] {
+                    let places: Vec<usize> = (gone..Ord::min(gone + some, ids.len())).collect();
+                    let mut left = ids.clone();
+                    left.drain(gone..Ord::min(gone + some, ids.len()));
+                    if left.is_empty() {
+                        continue;
+                    }
+                    check(&sorted.without(&places), &left);
+                    for at in 0..=left.len() {
+                        let new = [(35, at), (ids[gone], at), (39, left.len())];
+                        let mut more = left.clone();
+                        more.splice(at..at, [35, ids[gone]]);
+                        more.push(39);
+                        check(&sorted.without(&places).with(&new), &more);
+                    }
+                }
+            }
+        }
+    }
+}
