@@ -9,7 +9,7 @@ use db::tables::{
 };
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder,
     QuerySelect,
 };
 use serde::Deserialize;
@@ -27,13 +27,6 @@ use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::{Permission, Through};
 use crate::web::{Date, List, Paging};
-
-/// How far apart the ids of a page are from where on its rows are not among those that are in memory anyway.
-const FAR_APART: i64 = if cfg!(feature = "testing") {
-    2
-} else {
-    1_000_000
-};
 
 /// Which certificates a list has, besides its query.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -224,11 +217,10 @@ async fn outputs(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = in_parts(ids, |some| {
-        certificates::Entity::find()
-            .filter(certificates::Column::Id.is_in(some.iter().copied()))
-            .all(cx.db().read())
-    });
+    let rows = certificates::Entity::find()
+        .filter(certificates::Column::Id.is_in(ids.iter().copied()))
+        .all(cx.db().read());
+    // At the same time: in a large inventory each of them may have to come from the disk.
     let (rows, with) = tokio::join!(rows, Belongings::read(cx, ids, details));
     let (rows, mut with) = (rows?, with?);
     with.read_names(cx, &rows).await?;
@@ -249,23 +241,6 @@ async fn outputs(
         .collect()
 }
 
-/// Reads the rows of these ids. Where they are so far apart that each may have to come from the disk, those of both halves at the same
-/// time.
-async fn in_parts<'a, R, F>(ids: &'a [i64], read: impl Fn(&'a [i64]) -> F) -> Result<Vec<R>, DbErr>
-where
-    F: Future<Output = Result<Vec<R>, DbErr>>,
-{
-    let span = ids.iter().max().zip(ids.iter().min());
-    if span.is_none_or(|(last, first)| last - first < FAR_APART) {
-        return read(ids).await;
-    }
-    let (one, other) = ids.split_at(ids.len() / 2);
-    let (one, other) = tokio::try_join!(read(one), read(other))?;
-    let mut rows = one;
-    rows.extend(other);
-    Ok(rows)
-}
-
 fn distinct(ids: impl Iterator<Item = Option<i64>>) -> Vec<i64> {
     let mut ids: Vec<i64> = ids.flatten().collect();
     ids.sort_unstable();
@@ -276,12 +251,10 @@ fn distinct(ids: impl Iterator<Item = Option<i64>>) -> Vec<i64> {
 impl Belongings {
     async fn read(cx: &Cx, ids: &[i64], details: &Details) -> Result<Self, Error> {
         let connection = cx.db().read();
-        let contents = in_parts(ids, |some| {
-            certificate_contents::Entity::find()
-                .filter(certificate_contents::Column::CertificateId.is_in(some.iter().copied()))
-                .all(connection)
-        });
-        let contents = contents.await?;
+        let contents = certificate_contents::Entity::find()
+            .filter(certificate_contents::Column::CertificateId.is_in(ids.iter().copied()))
+            .all(connection)
+            .await?;
         let mut found = Self {
             contents: contents
                 .into_iter()

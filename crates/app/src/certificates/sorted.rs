@@ -17,7 +17,7 @@ const FEW: usize = if IS_TEST { 2 } else { 100 };
 /// Entries that are looked at together.
 const PIECE: usize = if IS_TEST { 4 } else { 1_024 };
 /// Of so many entries one is in a set at most that is looked for by parts: of more it is as well walked.
-const SPARSE: usize = if IS_TEST { 1 } else { 8 };
+const SPARSE: usize = if IS_TEST { 1 } else { 128 };
 
 /// Ids, each once, in an order.
 #[derive(Debug)]
