@@ -130,7 +130,7 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Number,
         default: "256",
         help: "Memory, in millions of octets, that pages of certificates are taken from, so that any page of any query is fast. 256 are \
-               enough to have everything ready for a million certificates with names of usual length, 2,500 for ten; with less, what \
+               enough to have everything ready for a million certificates with names of usual length, 3,000 for ten; with less, what \
                is asked for is kept as long as it fits.",
     },
     Setting {
