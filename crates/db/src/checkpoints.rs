@@ -76,7 +76,10 @@ impl Checkpoints {
     }
 
     /// After it.
-    pub(crate) fn after(&self) {
+    pub(crate) fn after(&mut self, is_large: bool) {
+        if is_large {
+            self.last_large = Some(Instant::now());
+        }
         if self.are_large {
             // Who is told already sees this one too.
             self.wanted.try_send(()).unwrap_or(());

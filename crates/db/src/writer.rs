@@ -288,7 +288,7 @@ async fn commit(
     for (name, _) in &kept {
         crate::killpoints::reached(name, crate::killpoints::Moment::AfterCommit);
     }
-    checkpoints.after();
+    checkpoints.after(is_large);
     for (_, done) in kept {
         drop(done.send(committed.clone().map_err(Error::WriterStopped)));
     }
