@@ -177,7 +177,7 @@ pub async fn plan_each(tx: &Tx, is_wanted: bool) -> Result<(), Error> {
     if tx.get_database_backend() == DbBackend::Postgres {
         tx.execute_unprepared(match is_wanted {
             true => "SET LOCAL plan_cache_mode = force_custom_plan",
-            false => "SET LOCAL plan_cache_mode = auto",
+            false => "SET LOCAL plan_cache_mode TO DEFAULT",
         })
         .await?;
     }
