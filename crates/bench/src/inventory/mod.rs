@@ -85,19 +85,59 @@ pub(crate) async fn run(setup: &Setup, database: &str, certificates: usize) -> a
     )?;
     let server = Server::start(setup).await?;
     let api = server.api()?;
-    line(first_pages(&api, certificates, "just started", 0).await?)?;
+    line(costed(&server, first_pages(&api, certificates, "just started", 0)).await?)?;
     // What lists are sorted by is put together behind the first answers.
     tokio::time::sleep(ORDERS_READY + ORDERS_READY_EACH * certificates as u32).await;
-    line(first_pages(&api, certificates, "then", ROUNDS).await?)?;
-    line(substrings(&api, certificates).await?)?;
-    line(totals(&api).await?)?;
-    line(later_pages(&api, certificates).await?)?;
-    line(counts(&api).await?)?;
+    line(costed(&server, first_pages(&api, certificates, "then", ROUNDS)).await?)?;
+    line(read_once(&server).await?)?;
+    line(
+        costed(
+            &server,
+            first_pages(&api, certificates, "in memory", 2 * ROUNDS),
+        )
+        .await?,
+    )?;
+    line(costed(&server, substrings(&api, certificates)).await?)?;
+    line(costed(&server, totals(&api)).await?)?;
+    line(costed(&server, later_pages(&api, certificates)).await?)?;
+    line(costed(&server, counts(&api)).await?)?;
     if let Some(address) = setup.database().filter(|_| certificates <= COPIED_MAX) {
         line(copy::run(address, certificates).await?)?;
     }
     line(json!({ "workload": "memory after pages", "resident_mb": server.resident_mb()? }))?;
     server.stop().await
+}
+
+/// Reads the rows that lists show once, as a server has that runs for long: from here on they come from memory, as far as it holds them.
+async fn read_once(server: &Server) -> anyhow::Result<Value> {
+    let (began, db) = (Instant::now(), server.open_database().await?);
+    let mut octets = 0;
+    for sql in [
+        "SELECT CAST(SUM(LENGTH(subject)) AS BIGINT) AS octets FROM certificates",
+        "SELECT CAST(SUM(LENGTH(der)) AS BIGINT) AS octets FROM certificate_contents",
+    ] {
+        let statement = Statement::from_string(db.dialect().backend(), sql);
+        let row = db.read().query_one_raw(statement).await?;
+        octets += row.context("a sum")?.try_get::<i64>("", "octets")?;
+    }
+    db.close().await;
+    Ok(
+        json!({ "workload": "rows of lists read once", "seconds": began.elapsed().as_secs_f64(), "octets": octets }),
+    )
+}
+
+/// The line of a workload, and what each of its requests took of the processor, with what was done behind them.
+async fn costed(
+    server: &Server,
+    workload: impl Future<Output = anyhow::Result<(Value, usize)>>,
+) -> anyhow::Result<Value> {
+    let before = server.cost()?;
+    let (mut line, requests) = workload.await?;
+    let cost = server.cost()?.each_since(before, requests);
+    if let Some(line) = line.as_object_mut() {
+        line.insert("processor_us_each".into(), cost);
+    }
+    Ok(line)
 }
 
 /// Waits until the index of names, which is filled behind the writes, has all of them but what is not worth a lot yet.
@@ -161,8 +201,21 @@ fn slowest(mut each: Vec<(Duration, String)>) -> Value {
         .collect()
 }
 
+/// Where a time goes by what the query means: totals up to 20,000 have the same aim as pages.
+fn by_total<'a, T>(total: u64, narrow: &'a mut Vec<T>, broad: &'a mut Vec<T>) -> &'a mut Vec<T> {
+    match total {
+        0..=20_000 => narrow,
+        _ => broad,
+    }
+}
+
 /// First pages in rounds from `begin` on, which have other values each.
-async fn first_pages(api: &Api, count: usize, when: &str, begin: usize) -> anyhow::Result<Value> {
+async fn first_pages(
+    api: &Api,
+    count: usize,
+    when: &str,
+    begin: usize,
+) -> anyhow::Result<(Value, usize)> {
     let mut random = Random::new(5 + begin as u64);
     let (authorities, owners) = (
         highest(api, "/CertificateAuthority").await?,
@@ -180,12 +233,7 @@ async fn first_pages(api: &Api, count: usize, when: &str, begin: usize) -> anyho
                     0 => first.push(time),
                     _ => again.push(time),
                 }
-                if total <= 20_000 {
-                    &mut narrow
-                } else {
-                    &mut broad
-                }
-                .push(time);
+                by_total(total, &mut narrow, &mut broad).push(time);
                 named.push((
                     time,
                     format!("{} by {sort} {ascending}: {total}", filter.query),
@@ -193,10 +241,12 @@ async fn first_pages(api: &Api, count: usize, when: &str, begin: usize) -> anyho
             }
         }
     }
-    Ok(json!({
+    let requests = named.len();
+    let line = json!({
         "workload": "first page of 50, indexed filter, any sort", "server": when, "first_time": figures(&first), "again": figures(&again),
         "up_to_20000": figures(&narrow), "more": figures(&broad), "slowest": slowest(named), "aim_p99_ms": 20
-    }))
+    });
+    Ok((line, requests))
 }
 
 async fn highest(api: &Api, path: &str) -> anyhow::Result<i64> {
@@ -205,22 +255,24 @@ async fn highest(api: &Api, path: &str) -> anyhow::Result<i64> {
     Ok(ids.filter_map(|one| one["Id"].as_i64()).max().unwrap_or(0))
 }
 
-async fn substrings(api: &Api, count: usize) -> anyhow::Result<Value> {
+async fn substrings(api: &Api, count: usize) -> anyhow::Result<(Value, usize)> {
     let (mut each, mut named) = (Vec::new(), Vec::new());
+    let (mut narrow, mut broad) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         for filter in queries::substrings(count, round) {
             let (time, total) = timed(api, &filter.page("IssuedCN", true, 1)).await?;
             each.push(time);
+            by_total(total, &mut narrow, &mut broad).push(time);
             named.push((time, format!("{}: {total}", filter.query)));
         }
     }
-    Ok(
-        json!({ "workload": "first page of 50, part of a name", "all": figures(&each), "slowest": slowest(named), "aim_p99_ms": 60 }),
-    )
+    let line = json!({ "workload": "first page of 50, part of a name", "all": figures(&each), "up_to_20000": figures(&narrow), "more": figures(&broad),
+        "slowest": slowest(named), "aim_p99_ms": 60 });
+    Ok((line, each.len()))
 }
 
 /// Exact totals of filters that match much, by the sort that costs least.
-async fn totals(api: &Api) -> anyhow::Result<Value> {
+async fn totals(api: &Api) -> anyhow::Result<(Value, usize)> {
     let (mut first, mut again, mut named) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..12 {
         let query = match number % 4 {
@@ -241,14 +293,15 @@ async fn totals(api: &Api) -> anyhow::Result<Value> {
             again.push(timed(api, &path).await?.0);
         }
     }
-    Ok(json!({
+    let line = json!({
         "workload": "exact total of a broad filter", "first_time": figures(&first), "again": figures(&again), "slowest": slowest(named),
         "aim_first_ms": 150
-    }))
+    });
+    Ok((line, first.len() + again.len()))
 }
 
 /// Pages drawn over whole results; and with a change before each.
-async fn later_pages(api: &Api, count: usize) -> anyhow::Result<Value> {
+async fn later_pages(api: &Api, count: usize) -> anyhow::Result<(Value, usize)> {
     let mut random = Random::new(6);
     let (mut next, mut each, mut changed, mut named) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -284,13 +337,15 @@ async fn later_pages(api: &Api, count: usize) -> anyhow::Result<Value> {
             }
         }
     }
-    Ok(json!({
+    let requests = named.len();
+    let line = json!({
         "workload": "later pages of 50, 0.001 % to 60 %, any sort", "second_request": figures(&next), "all_others": figures(&each),
         "after_a_change": figures(&changed), "slowest": slowest(named), "aim_p99_ms": 50
-    }))
+    });
+    Ok((line, requests))
 }
 
-async fn counts(api: &Api) -> anyhow::Result<Value> {
+async fn counts(api: &Api) -> anyhow::Result<(Value, usize)> {
     let mut each = Vec::new();
     for turn in 0..30 {
         let metadata =
@@ -298,15 +353,13 @@ async fn counts(api: &Api) -> anyhow::Result<Value> {
         api.put("/Certificates/Metadata", &metadata).await?;
         let asked = Instant::now();
         if api.get("/Chancery/Certificates/Counts").await.is_err() {
-            return Ok(
-                json!({ "workload": "dashboard counts", "note": "this build has no such operation" }),
-            );
+            let note = "this build has no such operation";
+            return Ok((json!({ "workload": "dashboard counts", "note": note }), 1));
         }
         each.push(asked.elapsed());
     }
-    Ok(
-        json!({ "workload": "dashboard counts, right after a change", "all": figures(&each), "aim_p99_ms": 20 }),
-    )
+    let line = json!({ "workload": "dashboard counts, right after a change", "all": figures(&each), "aim_p99_ms": 20 });
+    Ok((line, each.len()))
 }
 
 /// All tables and indexes.
