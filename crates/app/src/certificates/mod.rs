@@ -41,6 +41,7 @@ mod substrings;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod trigrams;
 mod validate;
 mod wire;
 

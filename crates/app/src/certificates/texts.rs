@@ -1,5 +1,5 @@
 //! All texts of a field, kept in memory, each once and with the certificates that have it: which of them have a part in common is
-//! found by looking through, whether few or many do. What changed since they were read is asked of the database.
+//! found by looking through those that may have it (`trigrams.rs`). What changed since they were read is asked of the database.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::ids::Ids;
 use super::kept::{Entry, What};
 use super::noted::{Changed, Moment, View};
 use super::sets::{Set, Stop};
+use super::trigrams::Trigrams;
 use crate::error::Error;
 use crate::web::list::{self, Field};
 
@@ -39,18 +40,22 @@ pub(super) struct Texts {
     /// Up to where the certificates of each are in `ids`.
     ends: Vec<u32>,
     ids: Vec<u32>,
+    trigrams: Trigrams,
 }
 
 impl Texts {
     pub(super) fn octets(&self) -> usize {
-        self.all.len() + (self.begins.len() + self.ends.len() + self.ids.len()) * size_of::<u32>()
+        let numbers = self.begins.len() + self.ends.len() + self.ids.len();
+        self.all.len() + numbers * size_of::<u32>() + self.trigrams.octets()
     }
 
     /// Nothing where it is more than can be kept.
     fn add(&mut self, text: &str, ids: &str) -> Option<()> {
-        self.begins.push(u32::try_from(self.all.len()).ok()?);
+        let (at, begin) = (self.begins.len(), self.all.len());
+        self.begins.push(u32::try_from(begin).ok()?);
         self.all.extend(text.as_bytes());
         self.all.push(END);
+        self.trigrams.add(at, &self.all[begin..]);
         for id in ids.split(',') {
             self.ids.push(id.parse().ok()?);
         }
@@ -60,13 +65,12 @@ impl Texts {
 
     /// The certificates that have a text with `part` in it.
     fn with(&self, part: &[u8]) -> Ids {
-        let (finder, count) = (Finder::new(part), self.begins.len());
+        let finder = Finder::new(part);
         // In small turns: others want the cores too.
-        let turns = (0..count.div_ceil(SHARED)).into_par_iter();
-        let found = turns.flat_map_iter(|turn| {
-            let first = turn * SHARED;
-            self.within(first..Ord::min(first + SHARED, count), &finder)
-        });
+        let places = self.trigrams.places(part, self.begins.len(), SHARED);
+        let found = places
+            .into_par_iter()
+            .flat_map_iter(|some| self.within(some, &finder));
         Ids::new(&found.collect::<Vec<u32>>())
     }
 
