@@ -4,13 +4,16 @@
 //! come; only the certificates that expire today have to be looked at.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use db::tables::{certificates, counters};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, OnConflict};
+use sea_orm::sea_query::{
+    Expr, ExprTrait, Func, OnConflict, Query, QueryStatementBuilder, SimpleExpr, SubQueryStatement,
+};
 use sea_orm::{
-    ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
-    QuerySelect, QueryTrait,
+    ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter,
+    QuerySelect,
 };
 
 use super::record::STATE_REVOKED;
@@ -191,10 +194,17 @@ pub(super) async fn by(
     connection: &impl ConnectionTrait,
     by: By,
 ) -> Result<BTreeMap<i64, i64>, Error> {
+    let (name, prefix) = (Expr::col(counters::Column::Name), by.prefix());
+    let begins = match (connection.get_database_backend(), db::after_prefix(prefix)) {
+        // SQLite has no index for `LIKE`, since it takes small letters for capital ones.
+        (DbBackend::Sqlite, Some(after)) => name.clone().gte(prefix).and(name.lt(after)),
+        // Ranges of prefixes are ranges only where texts compare octet by octet.
+        _ => counters::Column::Name.starts_with(prefix),
+    };
     let rows: Vec<(String, i64)> = counters::Entity::find()
         .select_only()
         .columns([counters::Column::Name, counters::Column::Value])
-        .filter(counters::Column::Name.starts_with(by.prefix()))
+        .filter(begins)
         .into_tuple()
         .all(connection)
         .await?;
@@ -227,28 +237,32 @@ pub(super) async fn expiring(
     now: i64,
 ) -> Result<Expiring, Error> {
     let today = day(now);
-    let upto = |day: i64| {
-        let before = Expr::col(counters::Column::Shard).lt(shard(0, day));
-        let counted = Expr::case(before, Expr::col(counters::Column::Value)).finally(0);
-        Func::coalesce([Func::sum(counted).into(), Expr::val(0)]).cast_as("BIGINT")
-    };
     // Until the end of yesterday, of today, of each day ahead, and all.
-    let mut kept = counters::Entity::find()
-        .select_only()
-        .expr_as(upto(today), "n0")
-        .expr_as(upto(today + 1), "n1");
-    for ahead in days {
-        kept = kept.expr_as(upto(today + ahead + 1), format!("w{ahead}"));
+    let mut ends = vec![today, today + 1];
+    ends.extend(days.iter().map(|ahead| today + ahead + 1));
+    ends.push(i64::MAX / 2);
+    // Each row is read once: there may be eight for each of some thousand days.
+    let mut sorted = ends.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let (mut parts, mut from) = (Query::select(), i32::MIN);
+    for end in &sorted {
+        let until = shard(0, *end);
+        parts.expr(SimpleExpr::SubQuery(None, Box::new(counted(from..until))));
+        from = until;
     }
-    kept = kept
-        .expr_as(upto(i64::MAX / 2), "n2")
-        .filter(counters::Column::Name.eq(NOT_REVOKED));
-    let statement = kept.build(connection.get_database_backend());
-    let row = connection.query_one_raw(statement).await?;
+    let row = connection.query_one(&parts).await?;
     let row = row.ok_or_else(|| Error::internal("a sum without a row"))?;
-    let all: Vec<i64> = (0..days.len() + 3)
-        .map(|index| row.try_get_by_index(index))
-        .collect::<Result<_, _>>()?;
+    let mut upto = BTreeMap::new();
+    let mut sum = 0;
+    for (index, end) in sorted.into_iter().enumerate() {
+        sum += row.try_get_by_index::<i64>(index)?;
+        upto.insert(end, sum);
+    }
+    let all: Vec<i64> = ends
+        .iter()
+        .filter_map(|end| upto.get(end).copied())
+        .collect();
     let [yesterday, whole_today, ref windows @ .., whole] = all[..] else {
         return Err(Error::internal("sums are missing"));
     };
@@ -260,6 +274,20 @@ pub(super) async fn expiring(
         valid: whole - gone,
         windows: windows.iter().map(|sum| sum - gone).collect(),
     })
+}
+
+/// How many not revoked ones are counted in these rows.
+fn counted(rows: Range<i32>) -> SubQueryStatement {
+    let sum = Func::sum(Expr::col(counters::Column::Value));
+    let sum = Func::coalesce([sum.into(), Expr::val(0)]).cast_as("BIGINT");
+    Query::select()
+        .expr(sum)
+        .from(counters::Entity)
+        .and_where(Expr::col(counters::Column::Name).eq(NOT_REVOKED))
+        .and_where(Expr::col(counters::Column::Shard).gte(rows.start))
+        .and_where(Expr::col(counters::Column::Shard).lt(rows.end))
+        .take()
+        .into_sub_query_statement()
 }
 
 /// Those that expire today and have not yet.
