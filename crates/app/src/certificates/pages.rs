@@ -81,6 +81,15 @@ pub(super) struct Asked {
     pub(super) paging: Paging,
 }
 
+/// What lists need of all certificates.
+#[derive(Clone, Copy)]
+enum Whole {
+    /// Their order by a field.
+    Order(&'static str),
+    /// Their texts of a field.
+    Texts(&'static str),
+}
+
 /// What cannot be put together now does not keep the rest from it.
 fn passed_over(done: Result<(), Stop>) -> Result<(), Stop> {
     match done {
@@ -379,14 +388,28 @@ impl Asked {
         if !self.lists().has_room(sortable().count(), count) {
             return Ok(());
         }
-        for field in sortable() {
-            preparing.rest().await;
-            passed_over(self.put_order_together(field.name).await.map(|_| ()))?;
-        }
-        for field in texts::FIELDS {
-            preparing.rest().await;
-            let view = View::open(&self.cx).await?;
-            passed_over(texts::put_together(&view, field).await)?;
+        let orders = sortable().map(|field| Whole::Order(field.name));
+        let texts = texts::FIELDS.into_iter().map(Whole::Texts);
+        let mut left: Vec<Whole> = orders.chain(texts).collect();
+        // Who is in the way is gone soon.
+        for _ in 0..TRIES {
+            let mut passed_over = Vec::new();
+            for whole in left {
+                preparing.rest().await;
+                let done = match whole {
+                    Whole::Order(field) => self.put_order_together(field).await.map(|_| ()),
+                    Whole::Texts(field) => {
+                        let view = View::open(&self.cx).await?;
+                        texts::put_together(&view, field).await
+                    }
+                };
+                match done {
+                    Err(Stop::Later | Stop::Busy) => passed_over.push(whole),
+                    Ok(()) | Err(Stop::TooMany) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            left = passed_over;
         }
         Ok(())
     }
