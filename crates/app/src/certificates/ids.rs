@@ -106,23 +106,65 @@ impl Ids {
         Some(page)
     }
 
-    /// How many are in each step of an order.
+    /// How many are in each step of an order. On all cores where it takes long.
     pub(super) fn steps(&self, order: &[u32]) -> Vec<u32> {
-        let words = self.words_for(order);
-        order
-            .chunks(STEP)
-            .map(|step| self.inside(step, words.as_ref()))
-            .collect()
-    }
-
-    /// The same on all cores, for somebody who waits.
-    pub(super) fn steps_on_all_cores(&self, order: &[u32]) -> Vec<u32> {
         let words = self.words_for(order);
         order
             .par_chunks(STEP)
             .with_min_len(SHARED / STEP)
             .map(|step| self.inside(step, words.as_ref()))
             .collect()
+    }
+
+    /// How many of it are of each class, where an octet for each id says which. On all cores where it takes long.
+    pub(super) fn tally(&self, classes: &[u8]) -> Vec<u32> {
+        const WORDS: usize = SHARED.div_ceil(WORD);
+        let pieces = self.bits.as_slice().par_chunks(WORDS).enumerate();
+        let each = pieces.map(|(piece, words)| {
+            let mut counts = vec![0; 1 << u8::BITS];
+            for (index, word) in words.iter().enumerate() {
+                let (first, mut left) = ((piece * WORDS + index) * WORD, *word);
+                while left != 0 {
+                    if let Some(class) = classes.get(first + left.trailing_zeros() as usize) {
+                        counts[usize::from(*class)] += 1;
+                    }
+                    left &= left - 1;
+                }
+            }
+            counts
+        });
+        let both = |mut all: Vec<u32>, some: Vec<u32>| {
+            all.iter_mut()
+                .zip(some)
+                .for_each(|(all, some)| *all += some);
+            all
+        };
+        each.reduce(|| vec![0; 1 << u8::BITS], both)
+    }
+
+    /// The ids that are of so many classes from the `first` on, where an octet for each id says of which. On all cores where it takes long.
+    pub(super) fn of_classes(classes: &[u8], first: u8, count: u8) -> Self {
+        let words = classes.par_chunks(WORD).with_min_len(SHARED / WORD);
+        let words = words.map(|classes| {
+            let mut is_in = [0_u8; WORD];
+            for (is_in, class) in is_in.iter_mut().zip(classes) {
+                *is_in = u8::from(class.wrapping_sub(first) < count);
+            }
+            // Eight octets of 0 or 1 become eight bits: the product moves the lowest bit of the octet n to the bit 56 + n, and no two of
+            // all that it moves meet.
+            let octets = is_in.chunks_exact(8).map(|eight| {
+                let eight = eight
+                    .iter()
+                    .rev()
+                    .fold(0, |all, one| all << 8 | u64::from(*one));
+                (eight.wrapping_mul(0x0102_0408_1020_4080) >> 56) as usize
+            });
+            octets
+                .enumerate()
+                .fold(0, |word, (at, octet)| word | octet << (8 * at))
+        });
+        let words: Vec<usize> = words.collect();
+        Self::from(FixedBitSet::with_capacity_and_blocks(classes.len(), words))
     }
 
     fn inside(&self, step: &[u32], words: Option<&FixedBitSet>) -> u32 {
@@ -243,7 +285,6 @@ mod tests {
         let set = Ids::new(&inside);
         assert_eq!(set.len(), inside.len());
         let steps = set.steps(&order);
-        assert_eq!(set.steps_on_all_cores(&order), steps);
         let many: Vec<u32> = (0..1_000).rev().collect();
         for some in [
             vec![],
@@ -256,7 +297,6 @@ mod tests {
             let inside = |step: &[u32]| step.iter().filter(|id| some.contains(id)).count() as u32;
             let counted: Vec<u32> = many.chunks(STEP).map(inside).collect();
             assert_eq!(set.steps(&many), counted);
-            assert_eq!(set.steps_on_all_cores(&many), counted);
         }
         assert_eq!(steps.iter().sum::<u32>() as usize, inside.len());
         for (skip, limit) in [(0, 1), (0, 100), (5, 10), (60, 50), (66, 4), (99, 9)] {
@@ -274,6 +314,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn classes_are_told_by_an_octet_for_each_id() {
+        let classes: Vec<u8> = (0..1_000_u32).map(|id| (id * 37 % 256) as u8).collect();
+        for (first, count) in [(0, 0), (0, 1), (3, 90), (200, 55), (0, 255), (255, 1)] {
+            let set = Ids::of_classes(&classes, first, count);
+            let of = |id: &i64| classes[*id as usize];
+            let inside = |id: &i64| {
+                of(id) >= first && u32::from(of(id)) < u32::from(first) + u32::from(count)
+            };
+            let wanted: Vec<i64> = (0..1_000).filter(inside).collect();
+            assert_eq!(
+                set.ids().collect::<Vec<_>>(),
+                wanted,
+                "{count} from {first} on"
+            );
+            assert_eq!(set.len(), wanted.len());
+            let tally = set.tally(&classes);
+            for (class, count) in tally.into_iter().enumerate() {
+                let those = wanted.iter().filter(|id| usize::from(of(id)) == class);
+                assert_eq!(count as usize, those.count());
+            }
+        }
+        // What nobody has said anything of is of no class.
+        assert_eq!(Ids::new(&[5, 7]).tally(&[0; 6])[0], 1);
     }
 
     #[test]

@@ -316,7 +316,7 @@ impl Counting {
     pub(super) fn count(self, sets: &[Arc<Ids>], all: &Ids, order: &Arc<Sorted>) {
         let lists = &self.0.certificate_lists;
         if lists.steps(sets, order).is_none() {
-            lists.keep_steps(sets, order, all.steps(order).into());
+            lists.keep_steps(sets, order, order.counts(all).into());
         }
     }
 }

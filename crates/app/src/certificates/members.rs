@@ -209,9 +209,7 @@ async fn together(order: &Arc<Sorted>, stretches: Vec<Range<usize>>) -> Result<A
     let count: usize = stretches.iter().map(Range::len).sum();
     let order = Arc::clone(order);
     let either = move || {
-        let sets = stretches
-            .into_iter()
-            .map(|stretch| Ids::new(&order[stretch]));
+        let sets = stretches.into_iter().map(|stretch| order.set(stretch));
         sets.reduce(|all, some| all.or(&some)).unwrap_or_default()
     };
     // Not among what other requests wait for.

@@ -90,14 +90,6 @@ enum Whole {
     Texts(&'static str),
 }
 
-/// What cannot be put together now does not keep the rest from it.
-fn passed_over(done: Result<(), Stop>) -> Result<(), Stop> {
-    match done {
-        Err(Stop::Later | Stop::Busy | Stop::TooMany) => Ok(()),
-        done => done,
-    }
-}
-
 /// Puts together what lists need soon after a start, and keeps it up to date, so that nobody who asks waits for it.
 pub(crate) async fn prepare(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
     let cx = Cx::system(Arc::clone(app), "lists");
@@ -267,27 +259,32 @@ impl Asked {
         let passed = if is_near { skip } else { total - until };
         let backwards = descending == is_near;
         let limit = until - skip;
-        let window = |order: &[u32], steps: Option<&[u32]>| {
-            set.window(walk(order, steps, backwards), passed, limit, backwards)
+        let counted = |counts: &[u32]| {
+            let steps = order.walk(counts, backwards);
+            set.window(steps, passed, limit, backwards)
+                .unwrap_or_default()
         };
         let lists = self.lists();
         let where_all_are = &order[lists.hull(&members.parts, order)];
-        let mut page = if let Some(steps) = lists.steps(&members.parts, order) {
-            window(order, Some(&steps)).unwrap_or_default()
-        } else if let Some(page) = window(where_all_are, None) {
+        let near = || {
+            let steps = walk(where_all_are, None, backwards);
+            set.window(steps, passed, limit, backwards)
+        };
+        let mut page = if let Some(counts) = lists.steps(&members.parts, order) {
+            counted(&counts)
+        } else if let Some(page) = near() {
             if total > until && has_far(where_all_are) && !order.is_sparse(set) {
                 self.count_steps(order, members);
             }
             page
-        } else if let Some(parts) = order.walk(set, backwards) {
-            let page = set.window(parts, passed, limit, backwards);
-            page.unwrap_or_default()
+        } else if order.is_sparse(set) {
+            counted(&order.counts(set))
         } else {
             let (all, ids) = (Arc::clone(set), Arc::clone(order));
-            let steps = tokio::task::spawn_blocking(move || all.steps_on_all_cores(&ids));
-            let steps: Arc<[u32]> = steps.await.map_err(Error::internal)?.into();
-            lists.keep_steps(&members.parts, order, Arc::clone(&steps));
-            window(order, Some(&steps)).unwrap_or_default()
+            let counts = tokio::task::spawn_blocking(move || ids.counts(&all));
+            let counts: Arc<[u32]> = counts.await.map_err(Error::internal)?.into();
+            lists.keep_steps(&members.parts, order, Arc::clone(&counts));
+            counted(&counts)
         };
         if !is_near {
             page.reverse();
@@ -382,7 +379,10 @@ impl Asked {
         let mine = self.paging.sort_field.as_deref().unwrap_or("Id");
         let count = self.put_order_together(mine).await?;
         let view = View::open(&self.cx).await?;
-        passed_over(self.members(&view).await.map(|_| ()))?;
+        // What cannot be put together now does not keep the rest from it.
+        if let Err(error @ Stop::Error(_)) = self.members(&view).await {
+            return Err(error);
+        }
         drop(view);
         let sortable = || FIELDS.iter().filter(|field| field.sortable);
         if !self.lists().has_room(sortable().count(), count) {

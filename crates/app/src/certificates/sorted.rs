@@ -5,19 +5,23 @@ use std::ops::{Deref, Range};
 
 use fixedbitset::FixedBitSet;
 
-use super::ids::{Ids, Step};
+use super::ids::{self, Ids, Step};
 
 const IS_TEST: bool = cfg!(feature = "testing");
 /// From how many on it is worth an octet more for each.
 const MANY: usize = if IS_TEST { 4 } else { 2_000_000 };
-/// Parts, which an octet tells apart.
-const PARTS: usize = if IS_TEST { 3 } else { 256 };
+/// Parts, which an octet tells apart, beside [`NONE`].
+const PARTS: usize = if IS_TEST { 3 } else { 255 };
+/// What is not there is in no part.
+const NONE: u8 = u8::MAX;
 /// So many are looked for one by one.
 const FEW: usize = if IS_TEST { 2 } else { 100 };
 /// Entries that are looked at together.
 const PIECE: usize = if IS_TEST { 4 } else { 1_024 };
-/// Of so many entries one is in a set at most that is looked for by parts: of more it is as well walked.
-const SPARSE: usize = if IS_TEST { 1 } else { 128 };
+/// Of so many entries one is in a set at most that is counted in less time than it takes to keep the counts.
+const SPARSE: usize = if IS_TEST { 2 } else { 128 };
+/// Of so many entries one is in a stretch at least that is made into a set by looking at the parts of all.
+const BROAD: usize = if IS_TEST { 2 } else { 16 };
 
 /// Ids, each once, in an order.
 #[derive(Debug)]
@@ -28,7 +32,7 @@ pub(super) struct Sorted {
 
 #[derive(Debug)]
 struct Parts {
-    /// By id. What it says of an id that is not there has no meaning.
+    /// By id.
     of: Vec<u8>,
     /// Where each begins, and the end of the last.
     begins: Vec<usize>,
@@ -67,7 +71,7 @@ impl Sorted {
             return Some(self.ids.len() - 1);
         }
         let within = match &self.parts {
-            Some(parts) => parts.range(*parts.of.get(id as usize)?),
+            Some(parts) => parts.range(*parts.of.get(id as usize)?)?,
             None => 0..self.ids.len(),
         };
         let begin = Ord::max(within.start, from);
@@ -109,29 +113,55 @@ impl Sorted {
         there.collect()
     }
 
-    /// Whether few of a set are looked for by parts.
+    /// Whether a set has so few that what each step has of it is counted each time.
     pub(super) fn is_sparse(&self, set: &Ids) -> bool {
         self.parts.is_some() && set.len().saturating_mul(SPARSE) <= self.ids.len()
     }
 
-    /// Its parts, the last one first when it is read `backwards`, with how many of a set each has, all of which are in it. Nothing where
-    /// that is not known, or not sooner than by looking at all.
-    pub(super) fn walk(
-        &self,
-        set: &Ids,
-        backwards: bool,
-    ) -> Option<impl Iterator<Item = Step<'_>>> {
-        let parts = self.parts.as_ref().filter(|_| self.is_sparse(set))?;
-        let mut counts = [0; PARTS];
-        for id in set.numbers() {
-            counts[usize::from(*parts.of.get(id)?)] += 1;
+    /// How many of a set, all of which are in it, each step has: each part, where there are parts. On all cores where it takes long.
+    pub(super) fn counts(&self, set: &Ids) -> Vec<u32> {
+        match &self.parts {
+            Some(parts) => {
+                let mut counts = set.tally(&parts.of);
+                counts.truncate(PARTS);
+                counts
+            }
+            None => set.steps(&self.ids),
         }
-        let turns = 0..counts.len();
-        Some(turns.map(move |turn| {
+    }
+
+    /// The same steps with these counts, the last one first when it is read `backwards`.
+    pub(super) fn walk<'a>(
+        &'a self,
+        counts: &'a [u32],
+        backwards: bool,
+    ) -> Box<dyn Iterator<Item = Step<'a>> + 'a> {
+        let Some(parts) = &self.parts else {
+            return Box::new(ids::walk(&self.ids, Some(counts), backwards));
+        };
+        Box::new((0..PARTS).map(move |turn| {
             let part = if backwards { PARTS - 1 - turn } else { turn };
             let within = parts.begins[part]..parts.begins[part + 1];
-            (&self.ids[within], Some(counts[part]))
+            (&self.ids[within], counts.get(part).copied())
         }))
+    }
+
+    /// What stands side by side in it.
+    pub(super) fn set(&self, stretch: Range<usize>) -> Ids {
+        let ids = &self.ids[stretch.clone()];
+        let is_broad = stretch.len().saturating_mul(BROAD) > self.ids.len();
+        let Some(parts) = self.parts.as_ref().filter(|_| is_broad) else {
+            return Ids::new(ids);
+        };
+        let whole = parts.whole(&stretch);
+        if whole.is_empty() {
+            return Ids::new(ids);
+        }
+        let (begin, end) = (parts.begins[whole.start], parts.begins[whole.end]);
+        let (before, after) = (&self.ids[stretch.start..begin], &self.ids[end..stretch.end]);
+        let first = u8::try_from(whole.start).unwrap_or(NONE);
+        let inside = Ids::of_classes(&parts.of, first, u8::try_from(whole.len()).unwrap_or(0));
+        inside.or(&Ids::new(&[before, after].concat()))
     }
 
     /// Without the entries at these places, which ascend.
@@ -143,9 +173,13 @@ impl Sorted {
             done = at + 1;
         }
         ids.extend_from_slice(&self.ids[done..]);
-        let parts = self.parts.as_ref().map(|parts| Parts {
-            of: parts.of.clone(),
-            begins: parts.moved(|begin| begin - places.partition_point(|at| at < begin)),
+        let parts = self.parts.as_ref().map(|parts| {
+            let mut of = parts.of.clone();
+            for at in places {
+                of[self.ids[*at] as usize] = NONE;
+            }
+            let begins = parts.moved(|begin| begin - places.partition_point(|at| at < begin));
+            Parts { of, begins }
         });
         Self { ids, parts }
     }
@@ -169,7 +203,7 @@ impl Parts {
     fn new(ids: &[u32]) -> Self {
         let each = ids.len().div_ceil(PARTS);
         let most = ids.iter().max().map_or(0, |most| *most as usize + 1);
-        let mut of = vec![0; most];
+        let mut of = vec![NONE; most];
         for (part, ids) in (0..).zip(ids.chunks(each)) {
             ids.iter().for_each(|id| of[*id as usize] = part);
         }
@@ -180,9 +214,16 @@ impl Parts {
         }
     }
 
-    fn range(&self, part: u8) -> Range<usize> {
+    fn range(&self, part: u8) -> Option<Range<usize>> {
         let part = usize::from(part);
-        self.begins[part]..self.begins[part + 1]
+        Some(*self.begins.get(part)?..*self.begins.get(part + 1)?)
+    }
+
+    /// The parts that are in a stretch with all they have.
+    fn whole(&self, stretch: &Range<usize>) -> Range<usize> {
+        let first = self.begins.partition_point(|at| *at < stretch.start);
+        let last = self.begins.partition_point(|at| *at <= stretch.end);
+        first..last.saturating_sub(1)
     }
 
     fn moved(&self, to: impl Fn(&usize) -> usize) -> Vec<usize> {
@@ -194,7 +235,7 @@ impl Parts {
         for (id, at) in new {
             let id = *id as usize;
             if id >= self.of.len() {
-                self.of.resize(id + 1, 0);
+                self.of.resize(id + 1, NONE);
             }
             let part = self.begins[1..PARTS].partition_point(|begin| begin < at);
             self.of[id] = u8::try_from(part).unwrap_or(u8::MAX);
@@ -234,18 +275,15 @@ mod tests {
             wanted[1..].to_vec(),
         ] {
             let set = Ids::new(&set);
+            let counts = sorted.counts(&set);
             for backwards in [false, true] {
-                let Some(walk) = sorted.walk(&set, backwards) else {
-                    assert!(!sorted.is_sparse(&set));
-                    continue;
-                };
                 let mut all: Vec<u32> = Vec::new();
-                for (part, inside) in walk {
-                    let count = part.iter().filter(|id| set.contains(**id)).count();
+                for (step, inside) in sorted.walk(&counts, backwards) {
+                    let count = step.iter().filter(|id| set.contains(**id)).count();
                     assert_eq!(inside, u32::try_from(count).ok());
                     match backwards {
-                        false => all.extend(part),
-                        true => all.extend(part.iter().rev()),
+                        false => all.extend(step),
+                        true => all.extend(step.iter().rev()),
                     }
                 }
                 if backwards {
@@ -253,6 +291,24 @@ mod tests {
                 }
                 assert_eq!(all, wanted);
             }
+        }
+        let middle = wanted.len() / 2;
+        for (begin, end) in [
+            (0, wanted.len()),
+            (0, middle),
+            (middle, wanted.len()),
+            (Ord::min(1, middle), wanted.len() - middle / 2),
+            (middle, middle),
+        ] {
+            let mut inside: Vec<i64> = wanted[begin..end].iter().copied().map(i64::from).collect();
+            inside.sort_unstable();
+            let set = sorted.set(begin..end);
+            assert_eq!(set.len(), inside.len());
+            assert_eq!(
+                set.ids().collect::<Vec<_>>(),
+                inside,
+                "{begin}..{end} of {wanted:?}"
+            );
         }
     }
 
@@ -262,7 +318,7 @@ mod tests {
             let ids: Vec<u32> = (0..count).map(|number| number * 7 % 31).collect();
             let sorted = Sorted::new(ids.clone());
             check(&sorted, &ids);
-            assert_eq!(sorted.is_sparse(&Ids::new(&ids)), ids.len() >= MANY);
+            assert_eq!(sorted.is_sparse(&Ids::new(&ids[..1])), ids.len() >= MANY);
             assert!(sorted.octets() >= ids.len() * 4);
             for gone in 0..count as usize {
                 for some in [1, 2, count as usize] {
