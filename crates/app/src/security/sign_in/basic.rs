@@ -30,7 +30,7 @@ const FIRST_LOCK_MS: i64 = 30_000;
 const LONGEST_LOCK_MS: i64 = 60 * 60 * 1000;
 /// No account has this id: to count its failures takes as long and changes nothing.
 const NOBODY: i64 = 0;
-/// How long a verified password is remembered, in milliseconds: every call of a Basic client carries it.
+/// How long a verified password is remembered after its last use, in milliseconds: every call of a Basic client carries it.
 const REMEMBERED_MS: i64 = 60_000;
 /// Passwords remembered at most.
 const REMEMBERED_MAX: usize = 10_000;
@@ -64,15 +64,21 @@ impl CredentialCache {
     }
 
     fn knows(&self, account_id: i64, password: &str, hash: &str, now: i64) -> bool {
-        let verified = self
+        let mut verified = self
             .verified
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        verified.get(&account_id).is_some_and(|(tag, until)| {
-            let given = self.tag(password, hash);
-            *until > now
-                && constant_time::verify_slices_are_equal(given.as_ref(), tag.as_ref()).is_ok()
-        })
+        let Some((tag, until)) = verified.get_mut(&account_id) else {
+            return false;
+        };
+        let given = self.tag(password, hash);
+        let is_known = *until > now
+            && constant_time::verify_slices_are_equal(given.as_ref(), tag.as_ref()).is_ok();
+        if is_known {
+            // Proving it anew would say no more: who calls all the time would wait for it each minute.
+            *until = now + REMEMBERED_MS;
+        }
+        is_known
     }
 
     fn remember(&self, account_id: i64, password: &str, hash: &str, now: i64) {
