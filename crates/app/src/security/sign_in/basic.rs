@@ -346,3 +346,26 @@ async fn clear_failures(app: &App, account_id: i64) -> Result<(), Error> {
         })
         .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_remembered_for_a_minute_after_its_last_use() {
+        let cache = CredentialCache::default();
+        assert!(!cache.knows(1, "right", "hash", 0));
+        cache.remember(1, "right", "hash", 0);
+        assert!(cache.knows(1, "right", "hash", 40_000));
+        assert!(cache.knows(1, "right", "hash", 80_000));
+        // What does not fit is no use of it.
+        for (account_id, password, hash) in [
+            (1, "wrong", "hash"),
+            (1, "right", "new hash"),
+            (2, "right", "hash"),
+        ] {
+            assert!(!cache.knows(account_id, password, hash, 139_000));
+        }
+        assert!(!cache.knows(1, "right", "hash", 140_000));
+    }
+}
