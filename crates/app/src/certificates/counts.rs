@@ -227,7 +227,7 @@ pub(super) struct Expiring {
     pub(super) windows: Vec<i64>,
 }
 
-/// Counts what expires until the end of the day so many days ahead. Exact.
+/// Counts what expires until the end of the day so many days ahead, which ascend. Exact.
 ///
 /// # Errors
 /// Those of the database.
@@ -237,32 +237,23 @@ pub(super) async fn expiring(
     now: i64,
 ) -> Result<Expiring, Error> {
     let today = day(now);
-    // Until the end of yesterday, of today, of each day ahead, and all.
-    let mut ends = vec![today, today + 1];
-    ends.extend(days.iter().map(|ahead| today + ahead + 1));
-    ends.push(i64::MAX / 2);
-    // Each row is read once: there may be eight for each of some thousand days.
-    let mut sorted = ends.clone();
-    sorted.sort_unstable();
-    sorted.dedup();
+    // Until the end of yesterday, of today, of each day ahead, and all. Each row is read once: there may be eight for each of some
+    // thousand days.
+    let ahead = days.iter().map(|ahead| today + ahead + 1);
+    let ends = [today, today + 1].into_iter().chain(ahead);
     let (mut parts, mut from) = (Query::select(), i32::MIN);
-    for end in &sorted {
-        let until = shard(0, *end);
+    for end in ends.chain([i64::MAX / 2]) {
+        let until = shard(0, end);
         parts.expr(SimpleExpr::SubQuery(None, Box::new(counted(from..until))));
         from = until;
     }
     let row = connection.query_one(&parts).await?;
     let row = row.ok_or_else(|| Error::internal("a sum without a row"))?;
-    let mut upto = BTreeMap::new();
-    let mut sum = 0;
-    for (index, end) in sorted.into_iter().enumerate() {
+    let (mut all, mut sum) = (Vec::with_capacity(days.len() + 3), 0);
+    for index in 0..days.len() + 3 {
         sum += row.try_get_by_index::<i64>(index)?;
-        upto.insert(end, sum);
+        all.push(sum);
     }
-    let all: Vec<i64> = ends
-        .iter()
-        .filter_map(|end| upto.get(end).copied())
-        .collect();
     let [yesterday, whole_today, ref windows @ .., whole] = all[..] else {
         return Err(Error::internal("sums are missing"));
     };
