@@ -230,7 +230,7 @@ testkit::both_databases! {
     }
 
     async fn a_provider_that_hangs_keeps_nobody_waiting(server: TestServer) {
-        // Long enough for a machine that has other work too.
+        // A provider that hangs is waited for three of these: who is answered within one has not waited for it, on a busy machine either.
         let turn = std::time::Duration::from_secs(2);
         let server = TestServer::start_with(server.database(), |options| options.egress.time = 3 * turn).await;
         let idp = StandIn::start().await;
