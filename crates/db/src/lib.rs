@@ -28,7 +28,7 @@ pub use folding::fold;
 pub use gather::{Gather, NotDone};
 pub use pool::{Db, Durability, Options};
 pub use reader::Reader;
-pub use rows::{insert_all, integers, plan_each, reserve_ids};
+pub use rows::{insert_all, integers, plan_each, reserve_ids, take_turn};
 pub use snapshot::Snapshot;
 
 /// The open transaction that a closure of [`Db::write`] works on.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic,
@@ -68,48 +70,75 @@ pub async fn reserve_ids<const N: usize>(
     Ok(ids)
 }
 
-/// Inserts rows, many in a statement. Statements come in few forms: each has a power of two of rows.
+/// Inserts rows, many in a statement. Statements come in few forms: each has a power of two of rows. While the database works on one
+/// the next is made, with its rows, where `rows` makes them as they are taken.
 ///
 /// # Errors
 /// What the database said.
-pub async fn insert_all<A>(tx: &Tx, rows: Vec<A>) -> Result<(), Error>
+pub fn insert_all<'t, A, R>(tx: &'t Tx, rows: R) -> BoxFuture<'t, Result<(), Error>>
+where
+    A: ActiveModelTrait + Send + 't,
+    <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
+    R: IntoIterator<Item = A>,
+    R::IntoIter: Send + 't,
+{
+    // Without the type of what makes them, which callers would not be able to send to other threads.
+    insert(tx, Box::new(rows.into_iter())).boxed()
+}
+
+async fn insert<A>(tx: &Tx, mut rows: Box<dyn Iterator<Item = A> + Send + '_>) -> Result<(), Error>
 where
     A: ActiveModelTrait,
     <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
 {
-    let Some(first) = rows.first() else {
-        return Ok(());
+    let (backend, mut taken) = (tx.get_database_backend(), Vec::with_capacity(ROWS_MAX));
+    let mut next = insert_some(backend, &mut rows, &mut taken)?;
+    while let Some(statement) = next {
+        let made = async { insert_some(backend, &mut rows, &mut taken) };
+        let (done, made) = futures::join!(tx.execute_raw(statement), made);
+        done?;
+        next = made?;
+    }
+    Ok(())
+}
+
+/// The statement that inserts the next rows; those that it leaves for others stay in `taken`.
+fn insert_some<A>(
+    backend: DbBackend,
+    rows: &mut impl Iterator<Item = A>,
+    taken: &mut Vec<A>,
+) -> Result<Option<Statement>, Error>
+where
+    A: ActiveModelTrait,
+    <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
+{
+    taken.extend(rows.take(ROWS_MAX - taken.len()));
+    let Some(first) = taken.first() else {
+        return Ok(None);
     };
     // Those that are given; the others, as ids that the database makes, have to be missing from all rows.
     let columns: Vec<_> = <A::Entity as EntityTrait>::Column::iter()
         .filter(|column| !first.get(*column).is_not_set())
         .collect();
-    let backend = tx.get_database_backend();
-    let mut rows = rows.into_iter();
-    while rows.len() > 0 {
-        let count = 1 << rows.len().min(ROWS_MAX).ilog2();
-        let mut values = Vec::with_capacity(count * columns.len());
-        for mut row in rows.by_ref().take(count) {
-            for column in &columns {
-                match row.take(*column) {
-                    ActiveValue::Set(value) | ActiveValue::Unchanged(value) => values.push(value),
-                    ActiveValue::NotSet => {
-                        return Err(DbErr::AttrNotSet(column.as_str().to_owned()).into());
-                    }
+    let count = 1 << taken.len().ilog2();
+    let mut values = Vec::with_capacity(count * columns.len());
+    for mut row in taken.drain(..count) {
+        for column in &columns {
+            match row.take(*column) {
+                ActiveValue::Set(value) | ActiveValue::Unchanged(value) => values.push(value),
+                ActiveValue::NotSet => {
+                    return Err(DbErr::AttrNotSet(column.as_str().to_owned()).into());
                 }
             }
-            // One that the first row has not would be lost.
-            let mut all = <A::Entity as EntityTrait>::Column::iter();
-            if let Some(other) = all.find(|column| matches!(row.get(*column), ActiveValue::Set(_)))
-            {
-                return Err(DbErr::AttrNotSet(other.as_str().to_owned()).into());
-            }
         }
-        let sql = insert_text::<A::Entity>(backend, &columns, count);
-        tx.execute_raw(Statement::from_sql_and_values(backend, sql, values))
-            .await?;
+        // One that the first row has not would be lost.
+        let mut all = <A::Entity as EntityTrait>::Column::iter();
+        if let Some(other) = all.find(|column| matches!(row.get(*column), ActiveValue::Set(_))) {
+            return Err(DbErr::AttrNotSet(other.as_str().to_owned()).into());
+        }
     }
-    Ok(())
+    let sql = insert_text::<A::Entity>(backend, &columns, count);
+    Ok(Some(Statement::from_sql_and_values(backend, sql, values)))
 }
 
 /// Written here, since to have it made from an expression for each value costs several times as much as the values.
@@ -180,6 +209,21 @@ pub async fn plan_each(tx: &Tx, is_wanted: bool) -> Result<(), Error> {
             false => "SET LOCAL plan_cache_mode TO DEFAULT",
         })
         .await?;
+    }
+    Ok(())
+}
+
+/// Waits until no other transaction has the turn of this name, and has it until its end. Taken where PostgreSQL sees who waits for whom,
+/// so that of two that wait for each other one is told. On SQLite writers come one after another anyway.
+///
+/// # Errors
+/// What the database said.
+pub async fn take_turn(tx: &Tx, name: &str) -> Result<(), Error> {
+    let backend = tx.get_database_backend();
+    if backend == DbBackend::Postgres {
+        let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        let statement = Statement::from_sql_and_values(backend, sql, [name.into()]);
+        tx.execute_raw(statement).await?;
     }
     Ok(())
 }

@@ -3,9 +3,7 @@
 use db::tables::queue_jobs::{Column, Entity, Model};
 use db::{Dialect, Tx};
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, Statement,
-};
+use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, Statement};
 use uuid::Uuid;
 
 use crate::job::CLAIMED;
@@ -102,16 +100,9 @@ async fn take(
     values: Vec<sea_orm::Value>,
     lease_until: i64,
 ) -> Result<Vec<Job>, Error> {
-    if dialect == Dialect::Postgres {
-        // Rows that are skipped because they are locked say nothing about the lane of their neighbours, so whoever claims
-        // from a queue does so alone. The statement that follows sees what the one before committed.
-        tx.execute_raw(Statement::from_sql_and_values(
-            dialect.backend(),
-            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
-            [queue.into()],
-        ))
-        .await?;
-    }
+    // Rows that are skipped because they are locked say nothing about the lane of their neighbours, so whoever claims
+    // from a queue does so alone. The statement that follows sees what the one before committed.
+    db::take_turn(tx, queue).await?;
     let sql = match dialect {
         Dialect::Sqlite => format!("{CANDIDATES} {rest}"),
         Dialect::Postgres => format!("{CANDIDATES} {rest} FOR UPDATE SKIP LOCKED"),

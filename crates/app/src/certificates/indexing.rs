@@ -290,7 +290,7 @@ async fn insert(
             lot_id: ActiveValue::Set(lot_id),
             postings: ActiveValue::Set(postings),
         });
-    Ok(db::insert_all(tx, rows.collect()).await?)
+    Ok(db::insert_all(tx, rows).await?)
 }
 
 /// Makes one lot of the small ones when there are many.

@@ -82,7 +82,7 @@ async fn write(tx: &db::Tx, cx: &Cx, rows: &[certificates::Model]) -> Result<(),
     let lines = rows
         .iter()
         .map(|row| stored::history_row(cx, row.id, "Private Key Deleted", ""));
-    db::insert_all(tx, lines.collect()).await?;
+    db::insert_all(tx, lines).await?;
     let entry = |row: &certificates::Model| {
         let message = format!("The stored private key of certificate {} deleted", row.id);
         Entry::new(

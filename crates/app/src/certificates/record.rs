@@ -127,35 +127,40 @@ pub(crate) struct New<'a> {
     pub(crate) origin: Origin<'a>,
 }
 
-/// Records many new certificates: as [`record`] does for each, in few statements.
+/// Records many new certificates: as [`record`] does for each, in few statements. Answers what [`counts::change`] has to count of them,
+/// last in the transaction.
 ///
 /// # Errors
 /// Those of [`record`], and of the database when one of them is known.
-pub(crate) async fn record_new(tx: &db::Tx, all: &[New<'_>]) -> Result<(), Error> {
+pub(crate) async fn record_new(tx: &db::Tx, all: &[New<'_>]) -> Result<Vec<(Counted, i64)>, Error> {
     for new in all {
         check_key(new.certificate, &new.origin)?;
     }
-    let (mut rows, mut counted) = (Vec::with_capacity(all.len()), Vec::new());
+    let (mut standings, mut counted) = (Vec::with_capacity(all.len()), Vec::new());
     for new in all {
         let standing = Standing::of(tx, new.cx, new.certificate, &new.origin).await?;
         counted.push((standing.counted(new.certificate), 1));
-        rows.push(certificates::ActiveModel {
-            id: ActiveValue::Set(new.id),
-            ..row_of(new.cx, new.certificate, &new.origin, standing)
-        });
+        standings.push(standing);
     }
+    let rows = all.iter().zip(standings).map(|(new, standing)| {
+        let row = row_of(new.cx, new.certificate, &new.origin, standing);
+        certificates::ActiveModel {
+            id: ActiveValue::Set(new.id),
+            ..row
+        }
+    });
     db::insert_all(tx, rows).await?;
     let contents = all.iter().map(|new| content_row(new.id, new.certificate));
-    db::insert_all(tx, contents.collect()).await?;
+    db::insert_all(tx, contents).await?;
     let names = all
         .iter()
         .flat_map(|new| name_rows(new.id, new.certificate));
-    db::insert_all(tx, names.collect()).await?;
+    db::insert_all(tx, names).await?;
     let keys = all.iter().filter_map(|new| {
         let key = new.origin.private_key?;
         Some(key_row(new.cx, new.id, key))
     });
-    db::insert_all(tx, keys.collect::<Result<_, _>>()?).await?;
+    db::insert_all(tx, keys.collect::<Result<Vec<_>, _>>()?).await?;
     for new in all {
         metadata::enter_new(tx, new.id, new.origin.metadata).await?;
     }
@@ -163,9 +168,9 @@ pub(crate) async fn record_new(tx: &db::Tx, all: &[New<'_>]) -> Result<(), Error
         let (action, comment) = new.origin.history.as_ref()?;
         Some(stored::history_row(new.cx, new.id, action, comment))
     });
-    db::insert_all(tx, lines.collect()).await?;
+    db::insert_all(tx, lines).await?;
     noted::note(tx, all.iter().map(|new| new.id)).await?;
-    counts::change(tx, counted).await
+    Ok(counted)
 }
 
 /// What our own authorities say of a certificate, whoever brings it: one that was deleted may come in again, and is as revoked as it
@@ -291,7 +296,7 @@ async fn insert(
     certificate_contents::Entity::insert(content_row(id, certificate))
         .exec_without_returning(tx)
         .await?;
-    db::insert_all(tx, name_rows(id, certificate).collect()).await?;
+    db::insert_all(tx, name_rows(id, certificate)).await?;
     Ok(Some(id))
 }
 

@@ -345,7 +345,7 @@ async fn write(tx: &db::Tx, cx: &Cx, changes: &[Change<'_>], order: &Order) -> R
     let lines = changes
         .iter()
         .map(|change| stored::history_row(cx, change.row.id, action, comment));
-    db::insert_all(tx, lines.collect()).await?;
+    db::insert_all(tx, lines).await?;
     write_revocations(tx, changes).await?;
     let touched: BTreeMap<i64, &KnownAuthority> = changes
         .iter()

@@ -135,7 +135,7 @@ async fn record_lot(tx: &db::Tx, lot: &[Signed]) -> Result<Vec<Numbers>, Error> 
         certificate_id: ActiveValue::Set(Some(numbers.certificate_id)),
         ..signed.row.clone()
     });
-    db::insert_all(tx, rows.collect()).await?;
+    db::insert_all(tx, rows).await?;
     let requesters: Vec<String> = lot.iter().map(|signed| signed.cx.caller_name()).collect();
     let parts: Vec<Recorded<'_>> = both()
         .zip(&requesters)
@@ -150,7 +150,8 @@ async fn record_lot(tx: &db::Tx, lot: &[Signed]) -> Result<Vec<Numbers>, Error> 
             origin: parts.origin(&signed.intent, metadata),
         })
         .collect();
-    certificates::record_new(tx, &all).await?;
+    let counted = certificates::record_new(tx, &all).await?;
+    certificates::count(tx, counted).await?;
     for (signed, numbers) in both() {
         follow_up(tx, &signed.cx, numbers.certificate_id, &signed.intent).await?;
     }

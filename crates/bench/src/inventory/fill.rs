@@ -191,7 +191,7 @@ async fn place(
                 private_key: Set(true),
                 parameters: Set("{}".into()),
             });
-            db::insert_all(tx, rows.collect()).await?;
+            db::insert_all(tx, rows).await?;
             let rows =
                 both().map(
                     |((certificate, store), entry)| store_entry_certificates::ActiveModel {
@@ -202,7 +202,7 @@ async fn place(
                         ..Default::default()
                     },
                 );
-            db::insert_all(tx, rows.collect()).await
+            db::insert_all(tx, rows).await
         })
     })
     .await?;

@@ -90,7 +90,7 @@ pub(super) const STATEMENTS: &[&str] = &[
         shard INTEGER NOT NULL,
         value {i64} NOT NULL,
         PRIMARY KEY (name, shard)
-    )",
+    ){by_key}",
     r"CREATE TABLE authorities (
         id {id},
         logical_name TEXT NOT NULL,

@@ -8,15 +8,16 @@ use db::tables::imports::Model;
 use db::tables::{certificate_metadata, certificates, imports};
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
+use uuid::Uuid;
 
-use super::progress::RUNNING;
+use super::progress::{self, RUNNING};
 use super::reading::{Found, Lot};
 use crate::application_settings::OwnerPolicy;
 use crate::audit::{self, Category, Entry, Operation};
 use crate::certificates::record::{New, Origin, record_new};
-use crate::certificates::{metadata, noted, stored};
+use crate::certificates::{Counted, counts, metadata, noted, stored};
 use crate::cx::Cx;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::metadata_fields;
 use crate::security::{Permission, granted_now, role_by_id};
 
@@ -34,43 +35,99 @@ pub(super) struct Plan {
     pub(super) metadata: Vec<(String, String)>,
 }
 
+/// A lot, where it is in the stream.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    /// The import, and the run that reads its stream now.
+    pub(super) import: Uuid,
+    pub(super) run: Uuid,
+    pub(super) lot: Arc<Lot>,
+    /// The octet that it begins with.
+    pub(super) begin: i64,
+    /// The lot before it and its first octet, where that is still being written.
+    pub(super) before: Option<(i64, Arc<Lot>)>,
+}
+
+impl Placed {
+    /// Waits until nobody writes the lot that begins here, and has it until the end of the transaction.
+    async fn take_turn(&self, tx: &db::Tx, begin: i64) -> Result<(), Error> {
+        Ok(db::take_turn(tx, &format!("import {} lot {begin}", self.import)).await?)
+    }
+
+    /// How far the import has come, which nobody else changes from here on.
+    async fn row(&self, tx: &db::Tx) -> Result<Model, Error> {
+        let row = progress::locked(tx, self.import).await?;
+        let ours = row.filter(|row| row.run_id == self.run && row.state == RUNNING);
+        ours.ok_or_else(|| goes_on_elsewhere(self.import))
+    }
+
+    /// Whether the lot before it has this certificate.
+    fn follows(&self, sha256: &Vec<u8>) -> bool {
+        let before = self.before.as_ref();
+        before.is_some_and(|(_, lot)| lot.digests.contains(sha256))
+    }
+}
+
 impl Plan {
-    /// Writes a lot and answers the import's row as it is then.
-    pub(super) async fn write(
-        self,
-        tx: &db::Tx,
-        mut row: Model,
-        lot: Arc<Lot>,
-    ) -> Result<Model, Error> {
+    /// Writes a lot and answers the import's row as it is then. What takes longest is written beside the lot before it; what others wait
+    /// for, as counters, once that is on disk.
+    ///
+    /// # Errors
+    /// 403 and 409 when the caller may not, or another request reads the stream; unavailable when the lot before could not be written;
+    /// those of the database.
+    pub(super) async fn write(self, tx: &db::Tx, placed: Placed) -> Result<Model, Error> {
+        let Placed { lot, begin, .. } = &placed;
+        placed.take_turn(tx, *begin).await?;
+        let alone = match placed.before {
+            Some(_) => None,
+            None => Some(placed.row(tx).await?),
+        };
+        if let Some(row) = alone.as_ref().filter(|row| row.octets > *begin) {
+            // An earlier try, whose end nobody heard of.
+            return Ok(row.clone());
+        }
         let cx = &granted_now(tx, &self.cx).await?;
         self.authorize(tx, cx).await?;
-        let before = row.octets;
-        if !lot.found.is_empty() {
-            // Among few certificates at first, and soon among very many.
-            db::plan_each(tx, true).await?;
-            let known = known(tx, &lot.found).await?;
-            db::plan_each(tx, false).await?;
-            let mut seen = HashSet::with_capacity(lot.found.len());
-            let mut new: Vec<&Found> = lot
-                .found
-                .iter()
-                .filter(|found| !known.contains_key(&found.sha256) && seen.insert(&found.sha256))
-                .collect();
-            // In one order for everybody: two that bring the same certificates never wait for each other in a circle.
-            new.sort_unstable_by_key(|found| &found.sha256);
-            let metadata = metadata_fields::check_in(tx, &self.metadata).await?;
-            let ids = self.add(tx, row.id, &new, &metadata).await?;
-            let updated = self.update(tx, row.id, &known, &metadata).await?;
-            let counts = [new.len(), updated.len()].map(|count| count.cast_signed() as i64);
-            row.new_certificates += counts[0];
-            row.updated_certificates += counts[1];
-            row.known_certificates += lot.found.len().cast_signed() as i64 - counts[0] - counts[1];
-            if counts != [0, 0] {
-                let entry = entry(&row, before, &lot, &new, &ids, &updated);
-                audit::record(tx, cx, entry).await?;
+        // Among few certificates at first, and soon among very many.
+        db::plan_each(tx, true).await?;
+        let known = known(tx, &lot.found).await?;
+        db::plan_each(tx, false).await?;
+        let mut seen = HashSet::with_capacity(lot.found.len());
+        let mut new: Vec<&Found> = lot
+            .found
+            .iter()
+            .filter(|found| !known.contains_key(&found.sha256) && !placed.follows(&found.sha256))
+            .filter(|found| seen.insert(&found.sha256))
+            .collect();
+        // In one order for everybody: two that bring the same certificates never wait for each other in a circle.
+        new.sort_unstable_by_key(|found| &found.sha256);
+        let metadata = metadata_fields::check_in(tx, &self.metadata).await?;
+        let (ids, counted) = self.add(tx, placed.import, &new, &metadata).await?;
+        let mut row = match (alone, &placed.before) {
+            (Some(row), _) => row,
+            (None, Some((before, _))) => {
+                placed.take_turn(tx, *before).await?;
+                placed.row(tx).await?
             }
+            (None, None) => placed.row(tx).await?,
+        };
+        if row.octets != *begin {
+            return Err(Error::new(
+                Kind::Unavailable,
+                "The lot before it is not on disk.",
+            ));
         }
-        row.failed_certificates += lot.failures.len().cast_signed() as i64;
+        let updated = self.update(tx, row.id, &known, &metadata).await?;
+        counts::change(tx, counted).await?;
+        let count = |of: usize| of.cast_signed() as i64;
+        row.new_certificates += count(new.len());
+        row.updated_certificates += count(updated.len());
+        row.known_certificates += count(lot.found.len() - new.len() - updated.len());
+        if new.len() + updated.len() > 0 {
+            let entry = entry(&row, lot, &new, &ids, &updated);
+            audit::record(tx, cx, entry).await?;
+        }
+        row.failed_certificates += count(lot.failures.len());
         if !lot.failures.is_empty() {
             let mut kept: Vec<(u64, String)> = serde_json::from_str(&row.failures)?;
             let room = FAILURES_MAX.saturating_sub(kept.len());
@@ -103,16 +160,16 @@ impl Plan {
         OwnerPolicy::load(tx).await?.usable("OwnerRoleId", &role)
     }
 
-    /// The new ones. Answers their ids.
+    /// The new ones. Answers their ids, and what is to be counted of them.
     async fn add(
         &self,
         tx: &db::Tx,
-        import: uuid::Uuid,
+        import: Uuid,
         new: &[&Found],
         metadata: &[(String, String)],
-    ) -> Result<Vec<i64>, Error> {
+    ) -> Result<(Vec<i64>, Vec<(Counted, i64)>), Error> {
         if new.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Default::default());
         }
         let owner_role_id = match self.owner_role_id {
             Some(id) => Some(id),
@@ -133,15 +190,15 @@ impl Plan {
                 ..Origin::default()
             },
         });
-        record_new(tx, &rows.collect::<Vec<_>>()).await?;
-        Ok(ids)
+        let counted = record_new(tx, &rows.collect::<Vec<_>>()).await?;
+        Ok((ids, counted))
     }
 
     /// Metadata of those that are known and have other values. Answers their ids.
     async fn update(
         &self,
         tx: &db::Tx,
-        import: uuid::Uuid,
+        import: Uuid,
         known: &HashMap<Vec<u8>, i64>,
         metadata: &[(String, String)],
     ) -> Result<Vec<i64>, Error> {
@@ -178,7 +235,7 @@ impl Plan {
             let comment = format!("Imported again as part of import {import}: new metadata.");
             stored::history_row(&self.cx, *id, "Imported", &comment)
         });
-        db::insert_all(tx, lines.collect()).await?;
+        db::insert_all(tx, lines).await?;
         Ok(ids)
     }
 }
@@ -224,25 +281,20 @@ pub(super) async fn save(tx: &db::Tx, row: &Model) -> Result<(), Error> {
         .exec(tx)
         .await?;
     match written.rows_affected {
-        0 => Err(Error::conflict(format!(
-            "Import {} goes on in another request.",
-            row.id
-        ))),
+        0 => Err(goes_on_elsewhere(row.id)),
         _ => Ok(()),
     }
 }
 
-/// One record of a lot: which certificates came by it, by their ids and by a digest of their digests.
-fn entry(
-    row: &Model,
-    before: i64,
-    lot: &Lot,
-    new: &[&Found],
-    ids: &[i64],
-    updated: &[i64],
-) -> Entry {
+fn goes_on_elsewhere(import: Uuid) -> Error {
+    Error::conflict(format!("Import {import} goes on in another request."))
+}
+
+/// One record of a lot: which certificates came by it, by their ids and by a digest of their digests. The row says where the lot begins.
+fn entry(row: &Model, lot: &Lot, new: &[&Found], ids: &[i64], updated: &[i64]) -> Entry {
     let mut digest = digest::Context::new(&digest::SHA256);
     new.iter().for_each(|found| digest.update(&found.sha256));
+    let before = row.octets;
     let message = format!(
         "Import {}, octets {before} to {}: {} new certificates, {} updated.",
         row.id,

@@ -5,8 +5,8 @@ mod lots;
 mod progress;
 mod reading;
 mod stream;
+mod writing;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use crate::audit::{self, Category, Entry, Level, Operation};
+use crate::audit::{self, Category, Entry, Operation};
 use crate::cx::{Caller, Cx};
 use crate::enrollment;
 use crate::error::{Error, Kind};
@@ -30,8 +30,8 @@ use crate::security::Permission;
 use crate::web::{Json, List, Paging, PathId, Query, RequestProgress};
 use lots::Plan;
 pub(crate) use progress::Imports;
-use progress::{COMPLETE, FAILED, HEARTBEAT_MS, INTERRUPTED, ImportResponse, RUNNING, Reading};
-use reading::{Ending, Lot, Part};
+use progress::{COMPLETE, ImportResponse, RUNNING};
+use reading::Part;
 use stream::Format;
 
 /// The path below the base: its body is read as it comes, and counts nowhere as being in memory.
@@ -46,10 +46,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PACE_TIME: Duration = Duration::from_secs(60);
 /// Octets that have to come in it.
 const PACE_OCTETS: usize = 64 * 1024;
-/// How often writing a lot is tried.
-const TRIES: u64 = 4;
-/// Between two tries, times the number of tries.
-const REST: Duration = Duration::from_millis(200);
 
 /// Which import, and what is said of all certificates of the stream.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -137,7 +133,7 @@ async fn import_stream(
     tokio::task::spawn_blocking(move || reading::read(format, from, taken, &lots));
     let progress = request.extensions().get::<RequestProgress>().cloned();
     // A task of its own: when the caller goes away, what has come is still written.
-    let written = tokio::spawn(write(plan, row, waiting, reading, progress));
+    let written = tokio::spawn(writing::write(plan, row, waiting, reading, progress));
     pump(request.into_body(), parts).await;
     let failed = written.await.map_err(Error::internal)??;
     match failed {
@@ -339,117 +335,6 @@ fn check_resumed(plan: &Plan, row: &Model, format: Format, from: i64) -> Result<
             "Import {id} began with another form of certificates, another owner or other metadata."
         ))),
     }
-}
-
-/// Writes the lots as they come, and how it ended. Answers why the stream cannot be read on.
-async fn write(
-    plan: Plan,
-    mut row: Model,
-    mut waiting: mpsc::Receiver<Lot>,
-    reading: Reading,
-    progress: Option<RequestProgress>,
-) -> Result<Option<String>, Error> {
-    let now = || plan.cx.now();
-    while let Some(lot) = waiting.recv().await {
-        let is_silent = lot.found.is_empty() && lot.failures.is_empty() && lot.ending.is_none();
-        if is_silent && now() - row.updated_at < HEARTBEAT_MS {
-            continue;
-        }
-        let ending = lot.ending.clone();
-        let written = write_lot(&plan, &row, Arc::new(lot)).await;
-        if let Some(progress) = &progress {
-            progress.step();
-        }
-        let ending = match (written, ending) {
-            (Ok(now), None) => {
-                row = now;
-                continue;
-            }
-            (Ok(now), Some(ending)) => {
-                row = now;
-                ending
-            }
-            (Err(error), _) => {
-                let reason = format!("A lot could not be written: {}", error.message());
-                // What could not be written before may not be now: who asks is told by the silence.
-                if let Err(error) = end(&plan, row, Ending::Interrupted(reason)).await {
-                    tracing::error!(%error, import = %reading.id, "an import could not be ended");
-                }
-                return Err(error);
-            }
-        };
-        let told = match &ending {
-            Ending::Complete => None,
-            Ending::Interrupted(reason) | Ending::Failed(reason) => Some(reason.clone()),
-        };
-        end(&plan, row, ending).await?;
-        return Ok(told);
-    }
-    Err(Error::internal("the thread that reads a stream has ended"))
-}
-
-/// A lot that another transaction has come before is written again: then its certificates are known.
-async fn write_lot(plan: &Plan, row: &Model, lot: Arc<Lot>) -> Result<Model, Error> {
-    let mut tries = 0;
-    loop {
-        let (plan, row, lot) = (plan.clone(), row.clone(), Arc::clone(&lot));
-        let db = plan.cx.db().clone();
-        let written = db
-            .write_much("certificates.import_lot", move |tx| {
-                Box::pin(plan.write(tx, row, lot))
-            })
-            .await;
-        tries += 1;
-        match written {
-            Err(error)
-                if tries < TRIES && matches!(error.kind(), Kind::Internal | Kind::Unavailable) =>
-            {
-                tracing::warn!(%error, source = ?std::error::Error::source(&error), "a lot of an import is written again");
-                tokio::time::sleep(REST * u32::try_from(tries).unwrap_or(1)).await;
-            }
-            other => return other,
-        }
-    }
-}
-
-async fn end(plan: &Plan, row: Model, ending: Ending) -> Result<(), Error> {
-    let cx = plan.cx.clone();
-    let db = cx.db().clone();
-    db.write("certificates.import_end", move |tx| {
-        Box::pin(async move {
-            let (state, operation, level, reason) = match ending {
-                Ending::Complete => (COMPLETE, Operation::Completed, Level::Information, None),
-                Ending::Interrupted(reason) => {
-                    (INTERRUPTED, Operation::Failed, Level::Warning, Some(reason))
-                }
-                Ending::Failed(reason) => (FAILED, Operation::Failed, Level::Failure, Some(reason)),
-            };
-            let row = Model {
-                state,
-                reason,
-                updated_at: cx.now(),
-                ended_at: Some(cx.now()),
-                ..row
-            };
-            lots::save(tx, &row).await?;
-            let message = match &row.reason {
-                None => format!("Import {} is complete.", row.id),
-                Some(reason) => format!("Import {} ended early: {reason}", row.id),
-            };
-            let title = format!("Import {}", row.id);
-            let entry = Entry::new(operation, Category::Certificate, title, message).level(level);
-            let after = json!({
-                "ImportId": row.id,
-                "Octets": row.octets,
-                "New": row.new_certificates,
-                "Known": row.known_certificates,
-                "Updated": row.updated_certificates,
-                "Failed": row.failed_certificates,
-            });
-            audit::record(tx, &cx, entry.after(after)).await
-        })
-    })
-    .await
 }
 
 #[cfg(test)]

@@ -235,6 +235,14 @@ pub(super) struct Reading {
     imports: Imports,
 }
 
+impl Reading {
+    /// Whether this server reads no other import.
+    pub(super) fn is_alone(&self) -> bool {
+        let running = self.imports.0.lock();
+        running.unwrap_or_else(PoisonError::into_inner).len() == 1
+    }
+}
+
 impl Drop for Reading {
     fn drop(&mut self) {
         let mut running = self

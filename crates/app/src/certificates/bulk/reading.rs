@@ -1,5 +1,6 @@
 //! From the octets of a stream to lots of certificates, on a thread where reading may take its time.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -10,7 +11,11 @@ use crate::certificates::import::oddities;
 
 /// Certificates written in one transaction: indexes on random keys touch a page for each certificate of a small lot, and write it as
 /// often; of a large one, others wait for its end.
-const LOT_CERTIFICATES: usize = 5_000;
+const LOT_CERTIFICATES: usize = if cfg!(feature = "testing") {
+    500
+} else {
+    5_000
+};
 /// Octets of certificates in one transaction, more or less.
 const LOT_OCTETS: usize = 16 * 1024 * 1024;
 /// What is there is written after this time, however little it is.
@@ -63,6 +68,8 @@ pub(super) enum Ending {
 #[derive(Debug, Default)]
 pub(super) struct Lot {
     pub(super) found: Vec<Found>,
+    /// The SHA-256 of each.
+    pub(super) digests: HashSet<Vec<u8>>,
     pub(super) failures: Vec<Failure>,
     /// Where in the stream it ends.
     pub(super) end: u64,
@@ -79,11 +86,15 @@ impl Lot {
             pki::Certificate::read(&der).map_err(|error| error.to_string())
         });
         match read {
-            Ok(reading) => self.found.push(Found {
-                sha256: reading.certificate.sha256().to_vec(),
-                oddities: oddities(&reading.warnings),
-                certificate: reading.certificate,
-            }),
+            Ok(reading) => {
+                let sha256 = reading.certificate.sha256().to_vec();
+                self.digests.insert(sha256.clone());
+                self.found.push(Found {
+                    sha256,
+                    oddities: oddities(&reading.warnings),
+                    certificate: reading.certificate,
+                });
+            }
             Err(reason) => self.failures.push(Failure {
                 offset: piece.offset,
                 reason: reason.chars().take(REASON_MAX).collect(),
