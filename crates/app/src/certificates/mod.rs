@@ -8,6 +8,7 @@ mod chosen;
 mod counts;
 mod csv;
 mod dashboard;
+mod database_pages;
 mod delete;
 mod download;
 mod fields;

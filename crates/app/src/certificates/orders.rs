@@ -12,6 +12,7 @@ use sea_orm::{
 };
 
 use super::fields::FIELDS;
+use super::ids::Ids;
 use super::kept::{Entry, Lists, What};
 use super::noted::{Changed, View};
 use super::sets::{Stop, first_ids, ids, narrow};
@@ -97,6 +98,20 @@ impl<'a> Order<'a> {
             }
         }
         Ok(order)
+    }
+
+    /// A set in this order, if that is kept and has so many that the database, which reads each of the set, takes longer.
+    ///
+    /// # Errors
+    /// As [`Self::current`].
+    pub(super) async fn of_few(&self, set: &Ids) -> Result<Option<Vec<u32>>, Stop> {
+        let kept = self.lists().find(&self.key);
+        match kept.map(|entry| entry.what) {
+            Some(What::Order(order)) if order.finds(set) => {}
+            _ => return Ok(None),
+        }
+        let order = self.current().await?;
+        Ok(order.and_then(|order| order.few(set)))
     }
 
     /// Read now, and kept.

@@ -9,34 +9,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use db::tables::certificates;
-use sea_orm::sea_query::Expr;
-use sea_orm::{EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Select};
 use search::Expression;
 use tokio::sync::watch;
 
 use super::fields::{FIELDS, SAVED};
 use super::ids::{Ids, has_far, walk};
 use super::kept::{Counting, Lists, Preparing};
-use super::listing::{meant, shown};
 use super::noted::{Changed, View};
 use super::orders::Order;
 use super::sets::{Set, Stop};
 use super::sorted::Sorted;
-use super::{counts, members, texts};
+use super::{members, texts};
 use crate::app::App;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::security::Through;
-use crate::web::{Paging, list};
+use crate::web::Paging;
 
 /// Small in tests, so that a handful of certificates goes all the ways.
 const IS_TEST: bool = cfg!(feature = "testing");
 /// From how many entries on a page is looked for in an order that is kept.
-const FAR: u64 = if IS_TEST { 6 } else { 1_000 };
+pub(super) const FAR: u64 = if IS_TEST { 6 } else { 1_000 };
 /// So many the database sorts for a page.
 const FEW: usize = if IS_TEST { 4 } else { 2_000 };
-/// So many it sorts even when their order is kept: they are far apart there.
+/// So many it sorts even when their order is kept, unless that finds each of them: they are far apart there.
 const FEWER: usize = if IS_TEST { 2 } else { 200 };
 /// Entries at the begin of an order that the database is asked for, twice as many each time.
 const BEGIN: usize = if IS_TEST { 2 } else { 4_096 };
@@ -194,7 +190,11 @@ impl Asked {
             return Ok(Some((total, Vec::new())));
         }
         if set.len() <= FEWER {
-            return Ok(Some((total, self.few(&view, set, skip, limit).await?)));
+            let page = match order.of_few(set).await? {
+                Some(sorted) => self.window(sorted, skip, limit),
+                None => self.few(&view, set, skip, limit).await?,
+            };
+            return Ok(Some((total, page)));
         }
         if let Some(ids) = order.current().await? {
             let page = self.part(&ids, &members, skip, limit).await?;
@@ -213,8 +213,18 @@ impl Asked {
         Ok(Some((total, page)))
     }
 
+    /// A page of a few, which ascend.
+    fn window(&self, mut few: Vec<u32>, skip: u64, limit: u64) -> Vec<i64> {
+        if self.paging.descending() {
+            few.reverse();
+        }
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let page = few.into_iter().skip(count(skip)).take(count(limit));
+        page.map(i64::from).collect()
+    }
+
     /// Whether how many there are is counted all along.
-    fn is_counted(&self) -> bool {
+    pub(super) fn is_counted(&self) -> bool {
         self.query.is_none() && matches!(self.through, Through::System)
     }
 
@@ -306,20 +316,6 @@ impl Asked {
                 counting.count(&parts, &set, &order);
             });
         });
-    }
-
-    /// A page of few certificates, which the database sorts.
-    async fn few(&self, view: &View, set: &Ids, skip: u64, limit: u64) -> Result<Vec<i64>, Stop> {
-        let ids: Vec<i64> = set.ids().collect();
-        let column = Expr::col((certificates::Entity, certificates::Column::Id));
-        let among = list::Among::new(&ids).holds(self.cx.db().dialect(), column);
-        let found = certificates::Entity::find()
-            .select_only()
-            .column(certificates::Column::Id)
-            .filter(among);
-        let sorted = self.sorted(found, self.paging.descending())?;
-        let page = sorted.offset(skip).limit(limit).into_tuple();
-        Ok(page.all(&view.snapshot).await?)
     }
 
     /// A page near the begin of an order that is not kept. Nothing where too little of the begin is in the set.
@@ -441,60 +437,5 @@ impl Asked {
 
     fn lists(&self) -> &Lists {
         &self.cx.app().certificate_lists
-    }
-
-    /// Without what is kept.
-    async fn database_page(&self, skip: u64, limit: u64) -> Result<(u64, Vec<i64>), Error> {
-        let snapshot = self.cx.db().snapshot().await?;
-        let descending = self.paging.descending();
-        let ids = self.ids(&snapshot).await?;
-        let page = self.sorted(ids.clone(), descending)?;
-        let total = self.total(&snapshot).await?;
-        if skip < FAR || skip < total / 2 {
-            let page = page.offset(skip).limit(limit);
-            return Ok((total, page.into_tuple().all(&snapshot).await?));
-        }
-        // From the nearer end.
-        let after = Ord::min(skip.saturating_add(limit), total);
-        if skip >= after {
-            return Ok((total, Vec::new()));
-        }
-        let page = self.sorted(ids, !descending)?;
-        let page = page.offset(total - after).limit(after - skip);
-        let mut page: Vec<i64> = page.into_tuple().all(&snapshot).await?;
-        page.reverse();
-        Ok((total, page))
-    }
-
-    /// How many there are. Exact.
-    async fn total(&self, snapshot: &db::Snapshot) -> Result<u64, Error> {
-        let (revoked, expired, now) = (self.revoked, self.expired, self.cx.now());
-        // What is counted is what is there now.
-        if self.is_counted() && !self.cx.is_past() {
-            return counts::total(snapshot, revoked, expired, now).await;
-        }
-        Ok(self.ids(snapshot).await?.count(snapshot).await?)
-    }
-
-    async fn ids(&self, snapshot: &db::Snapshot) -> Result<Select<certificates::Entity>, Error> {
-        let shown = shown(self.revoked, self.expired, self.cx.now());
-        let query = self.query.as_ref();
-        let condition = meant(&self.cx, snapshot, query, self.through, shown).await?;
-        Ok(certificates::Entity::find()
-            .select_only()
-            .column(certificates::Column::Id)
-            .filter(condition))
-    }
-
-    fn sorted(
-        &self,
-        select: Select<certificates::Entity>,
-        descending: bool,
-    ) -> Result<Select<certificates::Entity>, Error> {
-        let (paging, tie) = (&self.paging, certificates::Column::Id);
-        match descending == self.paging.descending() {
-            true => list::sorted(select, paging, &FIELDS, "Id", tie),
-            false => list::sorted_backwards(select, paging, &FIELDS, "Id", tie),
-        }
     }
 }

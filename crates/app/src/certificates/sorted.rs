@@ -15,7 +15,7 @@ const PARTS: usize = if IS_TEST { 3 } else { 255 };
 /// What is not there is in no part.
 const NONE: u8 = u8::MAX;
 /// So many are looked for one by one.
-const FEW: usize = if IS_TEST { 2 } else { 100 };
+const FEW: usize = if IS_TEST { 2 } else { 200 };
 /// Entries that are looked at together.
 const PIECE: usize = if IS_TEST { 4 } else { 1_024 };
 /// Of so many entries one is in a set at most that is counted in less time than it takes to keep the counts.
@@ -111,6 +111,20 @@ impl Sorted {
                 each.map(move |(at, _)| index * PIECE + at)
             });
         there.collect()
+    }
+
+    /// Whether a set has so few that each is looked for in less time than the database takes to sort them.
+    pub(super) fn finds(&self, set: &Ids) -> bool {
+        self.parts.is_some() && set.len() <= FEW
+    }
+
+    /// Those of a set in this order; nothing unless it has all of them.
+    pub(super) fn few(&self, set: &Ids) -> Option<Vec<u32>> {
+        let ids = set.ids().map(u32::try_from);
+        let ids: Vec<u32> = ids.collect::<Result<_, _>>().ok()?;
+        let places = self.places(&ids);
+        let has_all = places.len() == ids.len();
+        has_all.then(|| places.into_iter().map(|at| self.ids[at]).collect())
     }
 
     /// Whether a set has so few that what each step has of it is counted each time.
@@ -265,6 +279,13 @@ mod tests {
             let there = wanted.iter().enumerate();
             let there = there.filter(|(_, id)| ids.contains(id)).map(|(at, _)| at);
             assert_eq!(sorted.places(&ids), there.collect::<Vec<_>>());
+            let inside: Vec<u32> = wanted
+                .iter()
+                .copied()
+                .filter(|id| ids.contains(id))
+                .collect();
+            let has_all = inside.len() == ids.len();
+            assert_eq!(sorted.few(&Ids::new(&ids)), has_all.then_some(inside));
         }
         assert_eq!(sorted.place(-1, 0), None);
         assert_eq!(sorted.place(i64::MAX, 0), None);

@@ -8,6 +8,7 @@ use db::tables::imports::Model;
 use db::tables::{certificate_metadata, certificates, imports};
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::progress::{self, RUNNING};
@@ -70,14 +71,21 @@ impl Placed {
 
 impl Plan {
     /// Writes a lot and answers the import's row as it is then. What takes longest is written beside the lot before it; what others wait
-    /// for, as counters, once that is on disk.
+    /// for, as counters, once that is on disk. Says when it `has_turn`: the next may begin.
     ///
     /// # Errors
     /// 403 and 409 when the caller may not, or another request reads the stream; unavailable when the lot before could not be written;
     /// those of the database.
-    pub(super) async fn write(self, tx: &db::Tx, placed: Placed) -> Result<Model, Error> {
+    pub(super) async fn write(
+        self,
+        tx: &db::Tx,
+        placed: Placed,
+        has_turn: oneshot::Sender<()>,
+    ) -> Result<Model, Error> {
         let Placed { lot, begin, .. } = &placed;
         placed.take_turn(tx, *begin).await?;
+        // Whoever waited for it may be gone.
+        has_turn.send(()).unwrap_or_default();
         let alone = match placed.before {
             Some(_) => None,
             None => Some(placed.row(tx).await?),

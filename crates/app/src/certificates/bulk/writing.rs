@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use db::tables::imports::Model;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::lots::{self, Placed, Plan};
@@ -45,7 +45,7 @@ pub(super) async fn write(
                 lot: Arc::new(lot),
             };
             begin = placed.lot.end.cast_signed();
-            under_way.push_back(UnderWay::begin(&plan, placed));
+            under_way.push_back(UnderWay::begin(&plan, placed).await);
         }
         // One beside the next, as long as they come and nobody else's wait for the same.
         let left = usize::from(!is_silent && ending.is_none() && reading.is_alone());
@@ -85,22 +85,26 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    fn begin(plan: &Plan, placed: Placed) -> Self {
+    /// Begins a lot, and waits until it has its turn, so that the next comes after it.
+    async fn begin(plan: &Plan, placed: Placed) -> Self {
         let (plan, its) = (plan.clone(), placed.clone());
         let db = plan.cx.db().clone();
+        let (has_turn, begun) = oneshot::channel();
         let writing = tokio::spawn(async move {
             db.write_much("certificates.import_lot", move |tx| {
-                Box::pin(plan.write(tx, its))
+                Box::pin(plan.write(tx, its, has_turn))
             })
             .await
         });
+        // One that could not begin says so at its end.
+        begun.await.unwrap_or_default();
         Self { placed, writing }
     }
 
     /// The same once more, when nothing before it is being written.
-    fn alone(plan: &Plan, placed: Placed) -> Self {
+    async fn alone(plan: &Plan, placed: Placed) -> Self {
         let before = None;
-        Self::begin(plan, Placed { before, ..placed })
+        Self::begin(plan, Placed { before, ..placed }).await
     }
 
     /// The lot, and where it begins.
@@ -135,13 +139,13 @@ async fn written(plan: &Plan, under_way: &mut VecDeque<UnderWay>) -> Result<Mode
             _ => break,
         }
         tokio::time::sleep(REST * tries).await;
-        written = UnderWay::alone(plan, placed.clone()).done().await.1;
+        let again = UnderWay::alone(plan, placed.clone()).await;
+        written = again.done().await.1;
     }
     if written.is_ok() {
-        let again = others
-            .into_iter()
-            .map(|placed| UnderWay::alone(plan, placed));
-        under_way.extend(again);
+        for placed in others {
+            under_way.push_back(UnderWay::alone(plan, placed).await);
+        }
     }
     written
 }
