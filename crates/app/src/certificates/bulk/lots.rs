@@ -86,13 +86,12 @@ impl Plan {
         placed.take_turn(tx, *begin).await?;
         // Whoever waited for it may be gone.
         has_turn.send(()).unwrap_or_default();
-        let alone = match placed.before {
-            Some(_) => None,
-            None => Some(placed.row(tx).await?),
-        };
-        if let Some(row) = alone.as_ref().filter(|row| row.octets > *begin) {
-            // An earlier try, whose end nobody heard of.
-            return Ok(row.clone());
+        if placed.before.is_none() {
+            let row = placed.row(tx).await?;
+            if row.octets > *begin {
+                // An earlier try, whose end nobody heard of.
+                return Ok(row);
+            }
         }
         let cx = &granted_now(tx, &self.cx).await?;
         self.authorize(tx, cx).await?;
@@ -111,14 +110,10 @@ impl Plan {
         new.sort_unstable_by_key(|found| &found.sha256);
         let metadata = metadata_fields::check_in(tx, &self.metadata).await?;
         let (ids, counted) = self.add(tx, placed.import, &new, &metadata).await?;
-        let mut row = match (alone, &placed.before) {
-            (Some(row), _) => row,
-            (None, Some((before, _))) => {
-                placed.take_turn(tx, *before).await?;
-                placed.row(tx).await?
-            }
-            (None, None) => placed.row(tx).await?,
-        };
+        if let Some((before, _)) = &placed.before {
+            placed.take_turn(tx, *before).await?;
+        }
+        let mut row = placed.row(tx).await?;
         if row.octets != *begin {
             return Err(Error::new(
                 Kind::Unavailable,
