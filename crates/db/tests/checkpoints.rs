@@ -9,8 +9,8 @@ use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, Statement};
 /// Pages after which a small write folds it back itself, and a large one.
 const SMALL: i64 = 4_000;
 const LARGE: i64 = 128_000;
-/// Twice that many octets, in the table and in its key, are more pages than the one and less than the other.
-const OCTETS: usize = 24 * 1024 * 1024;
+/// So many octets are more pages than the one and less than the other.
+const OCTETS: usize = 48 * 1024 * 1024;
 
 async fn limit(tx: &Tx) -> Result<i64, Error> {
     let statement = Statement::from_string(tx.get_database_backend(), "PRAGMA wal_autocheckpoint");
@@ -45,7 +45,7 @@ async fn what_large_writes_leave_in_the_log_is_folded_back_beside_the_writer() {
     assert_eq!(large.await.unwrap(), LARGE);
     let mut looks = tokio::time::interval(Duration::from_millis(20));
     let folded_back = async {
-        while std::fs::metadata(&path).unwrap().len() < 2 * OCTETS as u64 {
+        while std::fs::metadata(&path).unwrap().len() < OCTETS as u64 {
             looks.tick().await;
         }
         // A while after the last large write the writer does it again, before a small one.
