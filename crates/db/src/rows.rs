@@ -92,9 +92,17 @@ where
     <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
 {
     let (backend, mut taken) = (tx.get_database_backend(), Vec::with_capacity(ROWS_MAX));
-    let mut next = insert_some(backend, &mut rows, &mut taken)?;
+    taken.extend(rows.next());
+    let Some(first) = taken.first() else {
+        return Ok(());
+    };
+    // Those that are given; the others, as ids that the database makes, have to be missing from all rows.
+    let columns: Vec<_> = <A::Entity as EntityTrait>::Column::iter()
+        .filter(|column| !first.get(*column).is_not_set())
+        .collect();
+    let mut next = insert_some(backend, &columns, &mut rows, &mut taken)?;
     while let Some(statement) = next {
-        let made = async { insert_some(backend, &mut rows, &mut taken) };
+        let made = async { insert_some(backend, &columns, &mut rows, &mut taken) };
         let (done, made) = futures::join!(tx.execute_raw(statement), made);
         done?;
         next = made?;
@@ -105,6 +113,7 @@ where
 /// The statement that inserts the next rows; those that it leaves for others stay in `taken`.
 fn insert_some<A>(
     backend: DbBackend,
+    columns: &[<A::Entity as EntityTrait>::Column],
     rows: &mut impl Iterator<Item = A>,
     taken: &mut Vec<A>,
 ) -> Result<Option<Statement>, Error>
@@ -113,17 +122,13 @@ where
     <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
 {
     taken.extend(rows.take(ROWS_MAX - taken.len()));
-    let Some(first) = taken.first() else {
+    if taken.is_empty() {
         return Ok(None);
-    };
-    // Those that are given; the others, as ids that the database makes, have to be missing from all rows.
-    let columns: Vec<_> = <A::Entity as EntityTrait>::Column::iter()
-        .filter(|column| !first.get(*column).is_not_set())
-        .collect();
+    }
     let count = 1 << taken.len().ilog2();
     let mut values = Vec::with_capacity(count * columns.len());
     for mut row in taken.drain(..count) {
-        for column in &columns {
+        for column in columns {
             match row.take(*column) {
                 ActiveValue::Set(value) | ActiveValue::Unchanged(value) => values.push(value),
                 ActiveValue::NotSet => {
@@ -137,7 +142,7 @@ where
             return Err(DbErr::AttrNotSet(other.as_str().to_owned()).into());
         }
     }
-    let sql = insert_text::<A::Entity>(backend, &columns, count);
+    let sql = insert_text::<A::Entity>(backend, columns, count);
     Ok(Some(Statement::from_sql_and_values(backend, sql, values)))
 }
 

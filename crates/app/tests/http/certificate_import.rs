@@ -294,6 +294,7 @@ testkit::both_databases! {
     }
 
     async fn a_lot_that_fails_is_written_again_and_so_is_what_follows_it(server: TestServer) {
+        // SQLite has nothing that is not undone with a lot, so that none can fail only once: there they are just several, in their order.
         if server.database() == testkit::Database::Postgres {
             // A sequence counts on when all else is undone: this fails once, in the second lot of 500 (7 statements each).
             server.app().db().write("test", |tx| Box::pin(async {
