@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     api::{ACCOUNT, Api},
     database::{self, Database, Kind, on_both_databases},
-    nginx::free_port,
+    nginx::free_ports,
     process::{Process, chancery, run},
     server::Server,
     until::until,
@@ -129,7 +129,8 @@ on_both_databases! {
         let place = |part: &str| folder.path().join(part);
         let server = Server::first(&place("server"), database).await;
         let bao = bao(&place("python"));
-        let address = format!("http://127.0.0.1:{}", free_port());
+        // It listens on the port after this one too, for others of its cluster.
+        let address = format!("http://127.0.0.1:{}", free_ports(2));
         let mut command = Command::new(&bao);
         command.args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"]);
         command.arg(format!("-dev-listen-address={}", address.trim_start_matches("http://")));

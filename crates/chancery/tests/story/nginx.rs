@@ -17,14 +17,20 @@ const FIRST_PORT: u16 = 20_000;
 const PORTS: u16 = 10_000;
 static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
 
-/// A port on which nobody listens.
+/// A port on which nobody listens, and that no other test of this process is given.
 pub(crate) fn free_port() -> u16 {
+    free_ports(1)
+}
+
+/// The first of some ports in a row, of which the same is true.
+pub(crate) fn free_ports(count: u16) -> u16 {
     let start = u16::try_from(std::process::id() % u32::from(PORTS)).expect("smaller than PORTS");
     for _ in 0..PORTS {
-        let next = NEXT_PORT.fetch_add(1, Ordering::SeqCst);
-        let port = FIRST_PORT + (start + next % PORTS) % PORTS;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
+        let next = NEXT_PORT.fetch_add(count, Ordering::SeqCst);
+        let first = FIRST_PORT + (start + next % PORTS) % PORTS;
+        let mut ports = first..first + count;
+        if ports.all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return first;
         }
     }
     panic!("every port from {FIRST_PORT} is in use");
