@@ -44,6 +44,11 @@ impl Setup {
         &self.folder
     }
 
+    /// What the server printed since its start.
+    fn log(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.folder.join("server.log"))?)
+    }
+
     /// The key ring that its secrets are sealed with.
     pub(crate) fn sealing_key(&self) -> PathBuf {
         self.folder.join("sealing.key")
@@ -106,7 +111,13 @@ impl Server {
         std::fs::create_dir_all(&setup.folder)?;
         let log = std::fs::File::create(setup.folder.join("server.log"))?;
         let mut child = setup
-            .command(&["serve", "--listen", &address, "--log", "warn"])
+            .command(&[
+                "serve",
+                "--listen",
+                &address,
+                "--log",
+                "warn,app::certificates=info",
+            ])
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -123,7 +134,7 @@ impl Server {
                 }
             }
             if let Some(status) = child.try_wait()? {
-                let log = std::fs::read_to_string(setup.folder.join("server.log"))?;
+                let log = setup.log()?;
                 bail!("the server ended with {status}: {log}");
             }
             if started.elapsed() > START_LIMIT {
@@ -138,6 +149,11 @@ impl Server {
             roots,
             database_process: None,
         })
+    }
+
+    /// What it printed since its start.
+    pub(crate) fn log(&self) -> anyhow::Result<String> {
+        self.setup.log()
     }
 
     async fn create_account(&self, name: &str, role: &str) -> anyhow::Result<()> {

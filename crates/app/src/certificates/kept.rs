@@ -37,6 +37,8 @@ pub(crate) struct Lists {
     is_counting: AtomicBool,
     /// That somebody looked for what is about all certificates, and it was not there.
     missed: AtomicBool,
+    /// Whether it was said that all of it is there, or has no room.
+    is_said: AtomicBool,
     /// Held by who puts a whole list together: one at a time.
     pub(super) turn: tokio::sync::Mutex<()>,
 }
@@ -123,6 +125,7 @@ impl Lists {
             hulls: Mutex::default(),
             is_counting: AtomicBool::new(false),
             missed: AtomicBool::new(false),
+            is_said: AtomicBool::new(false),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -157,6 +160,21 @@ impl Lists {
     /// Whether something was missed since the last time.
     pub(super) fn missed(&self) -> bool {
         self.missed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Says once, to who runs the server, that all was put together, so that any page is fast now, or that it has no room.
+    pub(super) fn say(&self, is_all: bool) {
+        let octets = self.lock().octets_of_wholes;
+        match (self.is_said.swap(true, Ordering::Relaxed), is_all) {
+            (true, _) => {}
+            (false, true) => {
+                tracing::info!(octets, "all that certificates are listed by is in memory");
+            }
+            (false, false) => tracing::info!(
+                octets,
+                "not all that certificates are listed by has room in memory: page_memory_mb sets how much there is"
+            ),
+        }
     }
 
     /// Keeps it, in place of what of its kind was not used for longest.

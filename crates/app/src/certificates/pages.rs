@@ -382,6 +382,7 @@ impl Asked {
         drop(view);
         let sortable = || FIELDS.iter().filter(|field| field.sortable);
         if !self.lists().has_room(sortable().count(), count) {
+            self.lists().say(false);
             return Ok(());
         }
         let orders = sortable().map(|field| Whole::Order(field.name));
@@ -404,6 +405,10 @@ impl Asked {
                     Ok(()) | Err(Stop::TooMany) => {}
                     Err(error) => return Err(error),
                 }
+            }
+            if passed_over.is_empty() {
+                self.lists().say(true);
+                break;
             }
             left = passed_over;
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use db::tables::{certificate_names, certificates};
 use memchr::memmem::Finder;
+use memchr::{memchr, memchr_iter};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use sea_orm::sea_query::{Expr, ExprTrait, IntoIden, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DbBackend};
@@ -15,7 +16,7 @@ use super::ids::Ids;
 use super::kept::{Entry, What};
 use super::noted::{Changed, Moment, View};
 use super::sets::{Set, Stop};
-use super::trigrams::Trigrams;
+use super::trigrams::{BLOCK, Trigrams};
 use crate::error::Error;
 use crate::web::list::{self, Field};
 
@@ -35,7 +36,7 @@ const END: u8 = 0xff;
 pub(super) struct Texts {
     is_whole: bool,
     all: Vec<u8>,
-    /// Where each begins.
+    /// Where the first of each block of them begins.
     begins: Vec<u32>,
     /// Up to where the certificates of each are in `ids`.
     ends: Vec<u32>,
@@ -51,8 +52,10 @@ impl Texts {
 
     /// Nothing where it is more than can be kept.
     fn add(&mut self, text: &str, ids: &str) -> Option<()> {
-        let (at, begin) = (self.begins.len(), self.all.len());
-        self.begins.push(u32::try_from(begin).ok()?);
+        let (at, begin) = (self.ends.len(), self.all.len());
+        if at.is_multiple_of(BLOCK) {
+            self.begins.push(u32::try_from(begin).ok()?);
+        }
         self.all.extend(text.as_bytes());
         self.all.push(END);
         self.trigrams.add(at, &self.all[begin..]);
@@ -67,46 +70,32 @@ impl Texts {
     fn with(&self, part: &[u8]) -> Ids {
         let finder = Finder::new(part);
         // In small turns: others want the cores too.
-        let places = self.trigrams.places(part, self.begins.len(), SHARED);
+        let places = self.trigrams.places(part, self.ends.len(), SHARED);
         let found = places
             .into_par_iter()
             .flat_map_iter(|some| self.within(some, &finder));
         Ids::new(&found.collect::<Vec<u32>>())
     }
 
-    /// The certificates of those of some texts in which something is found.
+    /// The certificates of those of some blocks of texts in which something is found.
     fn within(&self, texts: Range<usize>, finder: &Finder<'_>) -> Vec<u32> {
-        let end = match self.begins.get(texts.end) {
-            Some(begin) => *begin as usize,
-            None => self.all.len(),
-        };
-        let (mut found, mut index) = (Vec::new(), texts.start);
-        let mut from = self.begins[index] as usize;
+        let begin_of = |block: usize| self.begins.get(block).map(|begin| *begin as usize);
+        let begin = begin_of(texts.start / BLOCK).unwrap_or(self.all.len());
+        let end = begin_of(texts.end.div_ceil(BLOCK)).unwrap_or(self.all.len());
+        let (mut found, mut text, mut from) = (Vec::new(), texts.start, begin);
         while let Some(at) = finder.find(&self.all[from..end]) {
-            index = self.text_at(from + at, index..texts.end);
-            let first = match index {
+            let at = from + at;
+            text += memchr_iter(END, &self.all[from..at]).count();
+            let first = match text {
                 0 => 0,
-                _ => self.ends[index - 1],
+                _ => self.ends[text - 1],
             };
-            found.extend(&self.ids[first as usize..self.ends[index] as usize]);
-            index += 1;
-            if index == texts.end {
-                break;
-            }
-            from = self.begins[index] as usize;
+            found.extend(&self.ids[first as usize..self.ends[text] as usize]);
+            // On with the next text: of this one its certificates are known.
+            from = memchr(END, &self.all[at..end]).map_or(end, |length| at + length + 1);
+            text += 1;
         }
         found
-    }
-
-    /// Which of some texts stands there: most often one of the first of them.
-    fn text_at(&self, at: usize, texts: Range<usize>) -> usize {
-        let begins = &self.begins[texts.clone()];
-        let mut most = 1;
-        while begins.get(most).is_some_and(|begin| *begin as usize <= at) {
-            most *= 2;
-        }
-        let near = &begins[..Ord::min(most, begins.len())];
-        texts.start + near.partition_point(|begin| *begin as usize <= at) - 1
     }
 }
 
@@ -193,7 +182,16 @@ pub(super) async fn put_together(view: &View, field: &str) -> Result<(), Stop> {
             _ => lists.forget(&key),
         }
     }
-    let texts = read(view, field, lists.room()).await?;
+    let room = lists.room();
+    let texts = read(view, field, room).await?;
+    match &texts {
+        Some(texts) => tracing::debug!(field, octets = texts.octets(), "names are kept in memory"),
+        None => tracing::info!(
+            field,
+            room,
+            "names have no room in memory, where their parts are found fastest: page_memory_mb sets how much there is"
+        ),
+    }
     let (moment, what) = (
         view.moment,
         What::Texts(Arc::new(texts.unwrap_or_default())),

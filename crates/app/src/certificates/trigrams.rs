@@ -7,7 +7,7 @@ use fixedbitset::FixedBitSet;
 
 const IS_TEST: bool = cfg!(feature = "testing");
 /// Texts of one block.
-const BLOCK: usize = if IS_TEST { 2 } else { 64 };
+pub(super) const BLOCK: usize = if IS_TEST { 2 } else { 64 };
 /// Classes of threes: some times as many as a block has different ones.
 const CLASSES: usize = 1 << CLASS_BITS;
 const CLASS_BITS: u32 = if IS_TEST { 8 } else { 11 };
@@ -46,7 +46,7 @@ impl Trigrams {
         }
     }
 
-    /// The places of the first so many texts that may have a part, `most` together at most. No other text has it.
+    /// The places of the first so many texts that may have a part, in whole blocks, `most` together at most. No other text has it.
     pub(super) fn places(&self, part: &[u8], count: usize, most: usize) -> Vec<Range<usize>> {
         let mut all: Option<FixedBitSet> = None;
         for class in classes(part).take(LOOKED_AT) {

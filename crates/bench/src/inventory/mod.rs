@@ -28,11 +28,23 @@ const ROUNDS: usize = 6;
 const SORTS_EACH: usize = 5;
 /// Of more certificates `COPY` is not measured: it needs their room twice more.
 const COPIED_MAX: usize = 1_000_000;
-/// How long after the first lists the others are asked for.
-const ORDERS_READY: Duration = Duration::from_secs(20);
-const ORDERS_READY_EACH: Duration = Duration::from_micros(36);
+/// How long after the first lists the others are asked for, where the server does not say before that it is ready.
+const READY: Duration = Duration::from_secs(20);
+const READY_EACH: Duration = Duration::from_micros(120);
 /// Later pages drawn from each query, and how many queries.
 const LATER: usize = 60;
+
+/// Waits until the server says that it has all in memory that lists need, or that there is no room for it.
+async fn ready(server: &Server, certificates: usize) -> anyhow::Result<Value> {
+    let limit = READY + READY_EACH * certificates as u32;
+    let begin = Instant::now();
+    while !server.log()?.contains("certificates are listed by") && begin.elapsed() < limit {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    let is_ready = server.log()?.contains("listed by is in memory");
+    Ok(json!({ "workload": "until all is in memory", "seconds": seconds, "is_ready": is_ready }))
+}
 
 /// Fills the database unless it is filled, measures, and answers a line for each workload.
 pub(crate) async fn run(setup: &Setup, database: &str, certificates: usize) -> anyhow::Result<()> {
@@ -87,7 +99,7 @@ pub(crate) async fn run(setup: &Setup, database: &str, certificates: usize) -> a
     let api = server.api()?;
     line(costed(&server, first_pages(&api, certificates, "just started", 0)).await?)?;
     // What lists are sorted by is put together behind the first answers.
-    tokio::time::sleep(ORDERS_READY + ORDERS_READY_EACH * certificates as u32).await;
+    line(ready(&server, certificates).await?)?;
     line(costed(&server, first_pages(&api, certificates, "then", ROUNDS)).await?)?;
     line(read_once(&server).await?)?;
     line(
