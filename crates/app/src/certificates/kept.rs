@@ -162,18 +162,25 @@ impl Lists {
         self.missed.swap(false, Ordering::Relaxed)
     }
 
-    /// Says once, to who runs the server, that all was put together, so that any page is fast now, or that it has no room.
-    pub(super) fn say(&self, is_all: bool) {
-        let octets = self.lock().octets_of_wholes;
-        match (self.is_said.swap(true, Ordering::Relaxed), is_all) {
-            (true, _) => {}
-            (false, true) => {
-                tracing::info!(octets, "all that certificates are listed by is in memory");
-            }
-            (false, false) => tracing::info!(
+    /// Says once, to who runs the server, that all was put together that has room, so that any page is fast now, or that orders have none.
+    pub(super) fn say(&self, have_room: bool) {
+        if self.is_said.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let is_left_out =
+            |entry: &Entry| matches!(&entry.what, What::Texts(texts) if !texts.is_whole());
+        let (octets, is_all) = {
+            let kept = self.lock();
+            let has_all = !kept.entries.values().any(|(_, entry)| is_left_out(entry));
+            (kept.octets_of_wholes, have_room && has_all)
+        };
+        if is_all {
+            tracing::info!(octets, "all that certificates are listed by is in memory");
+        } else {
+            tracing::info!(
                 octets,
                 "not all that certificates are listed by has room in memory: page_memory_mb sets how much there is"
-            ),
+            );
         }
     }
 

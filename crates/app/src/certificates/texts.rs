@@ -50,6 +50,11 @@ impl Texts {
         self.all.len() + numbers * size_of::<u32>() + self.trigrams.octets()
     }
 
+    /// Whether these are all, and not only that they had no room.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
     /// Nothing where it is more than can be kept.
     fn add(&mut self, text: &str, ids: &str) -> Option<()> {
         let (at, begin) = (self.ends.len(), self.all.len());
@@ -185,12 +190,8 @@ pub(super) async fn put_together(view: &View, field: &str) -> Result<(), Stop> {
     let room = lists.room();
     let texts = read(view, field, room).await?;
     match &texts {
-        Some(texts) => tracing::debug!(field, octets = texts.octets(), "names are kept in memory"),
-        None => tracing::info!(
-            field,
-            room,
-            "names have no room in memory, where their parts are found fastest: page_memory_mb sets how much there is"
-        ),
+        Some(texts) => tracing::debug!(field, octets = texts.octets(), "names are in memory"),
+        None => tracing::info!(field, room, "names have no room in memory"),
     }
     let (moment, what) = (
         view.moment,
