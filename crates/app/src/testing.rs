@@ -109,6 +109,7 @@ pub async fn inventory(
     store: uuid::Uuid,
     entries: Vec<(String, Vec<Vec<u8>>)>,
 ) -> Result<(), Error> {
+    let digest = certificate_stores::report_digest(format!("{entries:?}").as_bytes());
     let mut items = Vec::with_capacity(entries.len());
     for (alias, chain) in entries {
         items.push(certificate_stores::InventoryUpdate {
@@ -126,8 +127,11 @@ pub async fn inventory(
             let row = db::tables::certificate_stores::Entity::find_by_id(store);
             let row = row.one(tx).await?;
             let row = row.ok_or_else(|| Error::not_found("certificate store", store))?;
-            certificate_stores::record_inventory(tx, &cx, &row, items).await
+            let items = Some(items);
+            let report = certificate_stores::StoreReport { digest, items };
+            certificate_stores::record_inventory(tx, &cx, &row, report).await
         })
     })
-    .await
+    .await?;
+    Ok(())
 }

@@ -22,6 +22,17 @@ use crate::past;
 /// Rows of one statement at most: SQLite takes 32,766 values in one.
 const ROWS_MAX: usize = 500;
 
+/// Part of every digest of a report: another one, where the same text begins to mean something else.
+const READING: &[u8] = b"1";
+
+/// What an agent reports of a store.
+pub(crate) struct StoreReport {
+    /// [`report_digest`] of it.
+    pub(crate) digest: Vec<u8>,
+    /// Nothing where it is not read, since it seems to be the last one again.
+    pub(crate) items: Option<Vec<InventoryUpdate>>,
+}
+
 /// One entry that an agent reports.
 #[derive(Clone, Debug)]
 pub(crate) struct InventoryUpdate {
@@ -50,7 +61,8 @@ struct Wanted {
 /// cannot be read counts as unchanged: what was known of it is still the best that is known.
 ///
 /// The same report twice changes nothing the second time. So one that is the last one again is not compared with anything, as long as
-/// the store has the places that it had then: besides inventories, places only go, with their certificates.
+/// the store has the places that it had then: besides inventories, places only go, with their certificates. Answers whether that is all;
+/// when not, nothing was written, and the report has to come again with its items.
 ///
 /// # Errors
 /// Those of the database.
@@ -58,16 +70,20 @@ pub(crate) async fn record_inventory(
     tx: &db::Tx,
     cx: &Cx,
     store: &certificate_stores::Model,
-    items: Vec<InventoryUpdate>,
-) -> Result<(), Error> {
+    report: StoreReport,
+) -> Result<bool, Error> {
     let last = store_inventories::Entity::find_by_id(store.id);
     let last = last.one(tx).await?;
+    let StoreReport { digest, items } = report;
     let report = store_inventories::Model {
         store_id: store.id,
-        digest: digest_of(&items),
+        digest,
         places: places(tx, store.id).await?,
     };
     if last.as_ref() != Some(&report) {
+        let Some(items) = items else {
+            return Ok(false);
+        };
         let known = compare(tx, cx, store, items).await?;
         // One that could not be read whole is compared again: another server may read more of it.
         let report = store_inventories::Model {
@@ -96,7 +112,21 @@ pub(crate) async fn record_inventory(
         .filter(certificate_stores::Column::Id.eq(store.id))
         .exec(tx)
         .await?;
-    Ok(())
+    Ok(true)
+}
+
+/// Whether a report is the last one of a store again, as far as it says itself.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn is_last_report(
+    connection: &impl ConnectionTrait,
+    store_id: Uuid,
+    digest: &[u8],
+) -> Result<bool, Error> {
+    let last = store_inventories::Entity::find_by_id(store_id);
+    let last = last.one(connection).await?;
+    Ok(last.is_some_and(|last| last.digest == digest))
 }
 
 async fn places(tx: &db::Tx, store_id: Uuid) -> Result<i64, Error> {
@@ -105,29 +135,11 @@ async fn places(tx: &db::Tx, store_id: Uuid) -> Result<i64, Error> {
     Ok(rows.count(tx).await?.cast_signed())
 }
 
-/// The SHA-256 of a report: everything that it says, each part behind its length.
-fn digest_of(items: &[InventoryUpdate]) -> Vec<u8> {
+/// The SHA-256 of what a report says of the entries, as it was sent.
+pub(crate) fn report_digest(text: &[u8]) -> Vec<u8> {
     let mut digest = digest::Context::new(&digest::SHA256);
-    let mut part = |octets: &[u8]| {
-        digest.update(&(octets.len() as u64).to_be_bytes());
-        digest.update(octets);
-    };
-    for item in items {
-        part(item.alias.as_bytes());
-        part(&[u8::from(item.private_key)]);
-        part(&item.status.to_be_bytes());
-        if !item.parameters.is_empty() {
-            part(
-                Value::Object(item.parameters.clone())
-                    .to_string()
-                    .as_bytes(),
-            );
-        }
-        part(&(item.certificates.len() as u64).to_be_bytes());
-        for certificate in &item.certificates {
-            part(certificate.sha256());
-        }
-    }
+    digest.update(READING);
+    digest.update(text);
     digest.finish().as_ref().to_vec()
 }
 

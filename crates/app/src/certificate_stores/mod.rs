@@ -27,7 +27,9 @@ pub(crate) use assign::{assign, guids};
 pub(crate) use for_enrollment::{
     EnrollmentTarget, add_for_enrollment, check_for_enrollment, places_of, types_for, unschedulable,
 };
-pub(crate) use inventory::{InventoryUpdate, last_inventory, record_inventory};
+pub(crate) use inventory::{
+    InventoryUpdate, StoreReport, is_last_report, last_inventory, record_inventory, report_digest,
+};
 pub(crate) use list::{FIELDS, RoleCheck};
 pub(crate) use order::{StoreOrder, stores_changed};
 pub(crate) use response::{

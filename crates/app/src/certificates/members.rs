@@ -127,15 +127,13 @@ async fn known(
         },
         _ => return Ok(None),
     };
-    let Some(found) = list::side_by_side(comparison, negated, fields) else {
-        return match negated {
-            false => texts::found(view, set, comparison, fields).await,
-            true => Ok(None),
-        };
-    };
-    if found.each.len() > PARTS_MAX {
-        return Ok(None);
+    if !negated && let Some(found) = texts::found(view, set, comparison, fields).await? {
+        return Ok(Some(found));
     }
+    let found = list::side_by_side(comparison, negated, fields);
+    let Some(found) = found.filter(|found| found.each.len() <= PARTS_MAX) else {
+        return Ok(None);
+    };
     let mut conditions = Vec::with_capacity(found.each.len());
     for comparison in found.each {
         let comparison = Expression::Comparison(comparison);

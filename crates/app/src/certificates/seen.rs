@@ -27,10 +27,6 @@ impl Seen {
         Self { der, sha256 }
     }
 
-    pub(crate) fn sha256(&self) -> &[u8] {
-        &self.sha256
-    }
-
     fn thumbprint(&self) -> String {
         let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &self.der);
         hex::encode_upper(sha1)

@@ -1,5 +1,6 @@
-//! All texts of a field, kept in memory, each once and with the certificates that have it: which of them have a part in common is
-//! found by looking through those that may have it (`trigrams.rs`). What changed since they were read is asked of the database.
+//! All texts of a field, kept in memory, each once and with the certificates that have it, in the order of their octets: those that
+//! begin alike stand side by side, and which have a part in common is found by looking through those that may have it
+//! (`trigrams.rs`). What changed since they were read is asked of the database.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -28,7 +29,9 @@ const READ: u64 = if cfg!(feature = "testing") { 3 } else { 20_000 };
 const CHANGED_MAX: usize = if cfg!(feature = "testing") { 4 } else { 500 };
 /// Texts that one core looks through in less time than it takes to share them with another.
 const SHARED: usize = if cfg!(feature = "testing") { 2 } else { 65_536 };
-/// Ends every text, and is in none: no text in UTF-8 has it.
+/// Of more certificates whose texts begin alike an order says where they stand too, which their pages need.
+const ALIKE_MAX: usize = if cfg!(feature = "testing") { 4 } else { 20_000 };
+/// Ends every text, and is in none, as the greatest octet: no text in UTF-8 has it.
 const END: u8 = 0xff;
 
 /// All texts of a field, or none of them where there was no room.
@@ -82,6 +85,26 @@ impl Texts {
         Ids::new(&found.collect::<Vec<u32>>())
     }
 
+    /// The certificates of the texts from one on and before another one.
+    fn between(&self, from: &[u8], to: &[u8]) -> &[u32] {
+        &self.ids[self.before(from)..self.before(to)]
+    }
+
+    /// How many certificates those texts have together that come before one.
+    fn before(&self, text: &[u8]) -> usize {
+        let from = |begin: &u32| &self.all[*begin as usize..];
+        let is_before = |all: &[u8]| all.split(|octet| *octet == END).next() < Some(text);
+        let blocks = self.begins.partition_point(|begin| is_before(from(begin)));
+        // The last block that begins before it may end after it.
+        let Some(last) = blocks.checked_sub(1) else {
+            return 0;
+        };
+        let texts = from(&self.begins[last]).split_inclusive(|octet| *octet == END);
+        let some = texts.take(BLOCK).take_while(|all| is_before(all)).count();
+        // At least the first is before it.
+        self.ends[last * BLOCK + some - 1] as usize
+    }
+
     /// The certificates of those of some blocks of texts in which something is found.
     fn within(&self, texts: Range<usize>, finder: &Finder<'_>) -> Vec<u32> {
         let begin_of = |block: usize| self.begins.get(block).map(|begin| *begin as usize);
@@ -104,7 +127,8 @@ impl Texts {
     }
 }
 
-/// Those for which a comparison holds that looks for a part of a text, where the texts are kept. The set is kept too.
+/// Those for which a comparison holds with texts that are kept, or with a part of them, unless it is one that an order answers as well.
+/// The set is kept too.
 ///
 /// # Errors
 /// When what is kept is of a later moment; those of the database.
@@ -114,30 +138,69 @@ pub(super) async fn found(
     comparison: &Comparison,
     fields: &[Field],
 ) -> Result<Option<Arc<Ids>>, Stop> {
-    let (Some(field), Value::Text(part)) = (list::named(fields, comparison), &comparison.value)
+    let Some(field) = list::named(fields, comparison).filter(|field| FIELDS.contains(&field.name))
     else {
         return Ok(None);
     };
-    let mut part = db::fold(part).into_bytes();
-    if part.is_empty() {
+    let Some(wanted) = Wanted::by(comparison) else {
         return Ok(None);
-    }
-    match comparison.operator {
-        Operator::Contains => {}
-        Operator::EndsWith => part.push(END),
-        _ => return Ok(None),
-    }
-    if !FIELDS.contains(&field.name) {
-        return Ok(None);
-    }
+    };
     let Some((moment, texts)) = current(view, field.name).await? else {
         return Ok(None);
     };
-    let found = tokio::task::spawn_blocking(move || texts.with(&part));
-    let found = found.await.map_err(Error::internal)?;
+    let most = match field.sortable {
+        true => ALIKE_MAX,
+        false => usize::MAX,
+    };
+    let found = tokio::task::spawn_blocking(move || wanted.found(&texts, most));
+    let Some(found) = found.await.map_err(Error::internal)? else {
+        return Ok(None);
+    };
     // As of when the texts were read; what changed since is put right like anything that is kept.
     set.keep_of(moment, Arc::new(found));
     set.current().await
+}
+
+/// What texts are looked for.
+enum Wanted {
+    /// Those with a part.
+    With(Vec<u8>),
+    /// Those from one on and before another one.
+    Between(Vec<u8>, Vec<u8>),
+}
+
+impl Wanted {
+    fn by(comparison: &Comparison) -> Option<Self> {
+        let Value::Text(text) = &comparison.value else {
+            return None;
+        };
+        let folded = db::fold(text).into_bytes();
+        if folded.is_empty() {
+            return None;
+        }
+        let and = |end: u8| [folded.as_slice(), &[end]].concat();
+        match comparison.operator {
+            Operator::Contains => Some(Self::With(folded)),
+            Operator::EndsWith => Some(Self::With(and(END))),
+            Operator::StartsWith => Some(Self::Between(folded.clone(), and(END))),
+            // What stands for the caller is replaced when it is compared.
+            Operator::Equal if !folded.starts_with(b"%") => {
+                Some(Self::Between(folded.clone(), and(0)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Nothing where those that begin alike are more than so many certificates.
+    fn found(&self, texts: &Texts, most: usize) -> Option<Ids> {
+        match self {
+            Self::With(part) => Some(texts.with(part)),
+            Self::Between(from, to) => {
+                let ids = texts.between(from, to);
+                (ids.len() <= most).then(|| Ids::new(ids))
+            }
+        }
+    }
 }
 
 /// The texts of a field and the moment that they are of, unless much changed since.
@@ -268,6 +331,8 @@ fn select(view: &View, field: &str, after: &str) -> SelectStatement {
 
 #[cfg(test)]
 mod tests {
+    use search::Expression;
+
     use super::*;
 
     #[test]
@@ -297,5 +362,42 @@ mod tests {
         }
         assert!(Texts::default().with(b"a").ids().next().is_none());
         assert!(texts.add("y", "4294967296").is_none());
+    }
+
+    #[test]
+    fn texts_that_begin_alike_stand_side_by_side() {
+        let all = ["a", "a b", "ab", "aba", "abé", "ac", "b", "ba"];
+        for count in 0..=all.len() {
+            let mut texts = Texts::default();
+            for (text, id) in all[..count].iter().zip(1..) {
+                texts.add(text, &format!("{id},{}", id + 100)).unwrap();
+            }
+            for text in ["", " ", "a", "a b", "ab", "abé", "abéa", "b", "c", "0"] {
+                for operator in ["-startswith", "-eq"] {
+                    let query = format!("CN {operator} \"{text}\"");
+                    let Some(Expression::Comparison(comparison)) = search::parse(&query).unwrap()
+                    else {
+                        panic!("{query} is no comparison");
+                    };
+                    let wanted = Wanted::by(&comparison);
+                    assert_eq!(wanted.is_none(), text.trim().is_empty(), "{query}");
+                    let Some(wanted) = wanted else { continue };
+                    let alike = |one: &str| match operator {
+                        "-eq" => one == text,
+                        _ => one.starts_with(text),
+                    };
+                    let places = (1..=count as i64).filter(|id| alike(all[*id as usize - 1]));
+                    let places: Vec<i64> = places.collect();
+                    let ids: Vec<i64> = [0, 100]
+                        .iter()
+                        .flat_map(|more| places.iter().map(move |id| id + more))
+                        .collect();
+                    let found = wanted.found(&texts, usize::MAX).unwrap();
+                    assert_eq!(found.ids().collect::<Vec<i64>>(), ids, "{query} of {count}");
+                    let is_found = wanted.found(&texts, 3).is_some();
+                    assert_eq!(is_found, ids.len() <= 3, "{query} of {count}");
+                }
+            }
+        }
     }
 }

@@ -10,7 +10,9 @@ use sea_orm::EntityTrait;
 use super::management::properties;
 use super::report::Report;
 use super::{Call, session};
-use crate::certificate_stores::{last_inventory, record_inventory, secrets_of, store_with_type};
+use crate::certificate_stores::{
+    StoreReport, is_last_report, last_inventory, record_inventory, secrets_of, store_with_type,
+};
 use crate::error::Error;
 use crate::orchestrator_jobs::{Handed, INVENTORY, hand_out, in_process};
 
@@ -128,31 +130,47 @@ pub(super) async fn hand_over(
         .await
 }
 
-/// Takes what an agent found in a store.
+/// Takes what an agent found in a store. Most reports say what the last one said, and are not read any further.
 ///
 /// # Errors
-/// A refusal when the job is not one that the agent holds.
-pub(super) async fn update(call: &Call, report: Report) -> Result<InventorySubmitResponse, Error> {
+/// A refusal when the job is not one that the agent holds; 400 for items that are not of the protocol's shape.
+pub(super) async fn update(
+    call: &Call,
+    report: Report<'_>,
+) -> Result<InventorySubmitResponse, Error> {
     let agent = session::agent_of(call, &report.session_token).await?;
     let gone = || Error::bad_request("There is no such inventory in process.");
     let (job, store, _) = job_of(call, &agent, report.job_id, INVENTORY)
         .await?
         .ok_or_else(gone)?;
-    let items = report.items;
-    let (cx, lease_ms) = (call.cx.clone(), call.cx.app().options.job_lease_ms);
-    call.cx
-        .db()
-        .write_much("agents.inventory", move |tx| {
-            Box::pin(async move {
-                let held = jobs::renew(tx, job.id, cx.now().saturating_add(lease_ms)).await?;
-                if !held || in_process(tx, job.id).await?.is_none() {
-                    return Err(gone());
-                }
-                record_inventory(tx, &cx, &store, items).await
+    let mut is_last = is_last_report(call.cx.db().read(), store.id, &report.digest).await?;
+    loop {
+        let items = match is_last {
+            true => None,
+            false => Some(report.items()?),
+        };
+        let digest = report.digest.clone();
+        let (cx, store, job_id) = (call.cx.clone(), store.clone(), job.id);
+        let lease_ms = cx.app().options.job_lease_ms;
+        let is_recorded = call
+            .cx
+            .db()
+            .write_much("agents.inventory", move |tx| {
+                Box::pin(async move {
+                    let held = jobs::renew(tx, job_id, cx.now().saturating_add(lease_ms)).await?;
+                    if !held || in_process(tx, job_id).await?.is_none() {
+                        return Err(gone());
+                    }
+                    record_inventory(tx, &cx, &store, StoreReport { digest, items }).await
+                })
             })
-        })
-        .await?;
-    Ok(InventorySubmitResponse {
-        result: OperationResult::success(),
-    })
+            .await?;
+        if is_recorded {
+            return Ok(InventorySubmitResponse {
+                result: OperationResult::success(),
+            });
+        }
+        // Some of the store's places are gone since.
+        is_last = false;
+    }
 }

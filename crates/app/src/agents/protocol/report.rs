@@ -2,25 +2,36 @@
 
 use std::borrow::Cow;
 
-use agent_protocol::{InventoryItemStatus, InventorySubmitRequest, Redacted};
+use agent_protocol::{InventoryItem, InventoryItemStatus, InventorySubmitRequest, Redacted};
 use axum::body::Bytes;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::parse;
-use crate::certificate_stores::InventoryUpdate;
+use crate::certificate_stores::{InventoryUpdate, report_digest};
 use crate::certificates::Seen;
 use crate::error::Error;
 use crate::web::lenient;
 
-/// A report.
-pub(super) struct Report {
+/// A report, of which no more is read than whose it is.
+pub(super) struct Report<'a> {
     pub(super) session_token: Redacted<String>,
     pub(super) job_id: Uuid,
-    pub(super) items: Vec<InventoryUpdate>,
+    /// Of what it says of the entries: [`report_digest`].
+    pub(super) digest: Vec<u8>,
+    inventory: Inventory<'a>,
+}
+
+/// What it says of the entries.
+enum Inventory<'a> {
+    /// As it stands in the body.
+    Text { text: &'a RawValue, body: &'a Bytes },
+    /// Read leniently.
+    Items(Vec<InventoryItem>),
 }
 
 /// The same, in a body that has the protocol's names and types and nothing else: texts are read where they stand.
@@ -30,7 +41,7 @@ struct Exact<'a> {
     session_token: Redacted<String>,
     job_id: Uuid,
     #[serde(borrow)]
-    inventory: Vec<ExactItem<'a>>,
+    inventory: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -53,56 +64,85 @@ struct ExactItem<'a> {
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl Report {
+impl<'a> Report<'a> {
     /// Reads a body. What is not exactly as the protocol has it is read leniently.
     ///
     /// # Errors
-    /// A body that is no JSON object of the protocol's shape.
-    pub(super) fn read(body: &Bytes) -> Result<Self, Error> {
-        if let Some(report) = Self::exact(body) {
-            return Ok(report);
+    /// A body that is no JSON object of the protocol's shape, as far as it is read.
+    pub(super) fn read(body: &'a Bytes) -> Result<Self, Error> {
+        if let Some(exact) = exact(body) {
+            let text = exact.inventory;
+            return Ok(Self {
+                session_token: exact.session_token,
+                job_id: exact.job_id,
+                digest: report_digest(text.get().as_bytes()),
+                inventory: Inventory::Text { text, body },
+            });
         }
         let request: InventorySubmitRequest = parse(body)?;
-        let items = request.inventory.into_iter().filter_map(|given| {
-            let certificates = given.certificates.iter().map(String::as_str);
-            let parameters = given.parameters.into_iter().collect();
-            item(
-                given.alias,
-                given.item_status,
-                given.private_key_entry,
-                parameters,
-                certificates,
-            )
-        });
+        let text = serde_json::to_vec(&request.inventory).map_err(Error::internal)?;
         Ok(Self {
-            items: items.collect(),
             session_token: request.session_token,
             job_id: request.job_id,
+            digest: report_digest(&text),
+            inventory: Inventory::Items(request.inventory),
         })
     }
 
-    fn exact(body: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(body).ok()?;
-        if !lenient::is_plain(text) {
-            return None;
+    /// What it says of each entry.
+    ///
+    /// # Errors
+    /// Items that are not of the protocol's shape.
+    pub(super) fn items(&self) -> Result<Vec<InventoryUpdate>, Error> {
+        match &self.inventory {
+            Inventory::Items(items) => Ok(lenient_items(items)),
+            Inventory::Text { text, body } => match exact_items(text.get()) {
+                Some(items) => Ok(items),
+                None => {
+                    let request: InventorySubmitRequest = parse(body)?;
+                    Ok(lenient_items(&request.inventory))
+                }
+            },
         }
-        let report: Exact<'_> = serde_json::from_str(text).ok()?;
-        let items = report.inventory.into_iter().filter_map(|given| {
-            let certificates = given.certificates.iter().map(|text| text.0.as_ref());
-            item(
-                given.alias.into_owned(),
-                given.item_status,
-                given.private_key_entry,
-                given.parameters,
-                certificates,
-            )
-        });
-        Some(Self {
-            items: items.collect(),
-            session_token: report.session_token,
-            job_id: report.job_id,
-        })
     }
+}
+
+fn exact(body: &[u8]) -> Option<Exact<'_>> {
+    let text = std::str::from_utf8(body).ok()?;
+    if !lenient::is_plain(text) {
+        return None;
+    }
+    serde_json::from_str(text).ok()
+}
+
+fn exact_items(text: &str) -> Option<Vec<InventoryUpdate>> {
+    let items: Vec<ExactItem<'_>> = serde_json::from_str(text).ok()?;
+    let items = items.into_iter().filter_map(|given| {
+        let certificates = given.certificates.iter().map(|text| text.0.as_ref());
+        item(
+            given.alias.into_owned(),
+            given.item_status,
+            given.private_key_entry,
+            given.parameters,
+            certificates,
+        )
+    });
+    Some(items.collect())
+}
+
+fn lenient_items(items: &[InventoryItem]) -> Vec<InventoryUpdate> {
+    let items = items.iter().filter_map(|given| {
+        let certificates = given.certificates.iter().map(String::as_str);
+        let parameters = given.parameters.clone().into_iter().collect();
+        item(
+            given.alias.clone(),
+            given.item_status,
+            given.private_key_entry,
+            parameters,
+            certificates,
+        )
+    });
+    items.collect()
 }
 
 /// One item. One whose certificates are no base64 counts as unchanged: what was known of it is still the best that is known.
@@ -160,13 +200,17 @@ mod tests {
     use super::*;
 
     /// All that a report says, as a text.
-    fn said(report: &Report) -> String {
+    fn said(report: &Report<'_>) -> String {
         format!(
             "{:?} {} {:?}",
             report.session_token.expose(),
             report.job_id,
-            report.items
+            report.items().unwrap()
         )
+    }
+
+    fn is_exact(body: &str) -> bool {
+        exact(body.as_bytes()).is_some_and(|exact| exact_items(exact.inventory.get()).is_some())
     }
 
     #[test]
@@ -180,8 +224,10 @@ mod tests {
             ]
         });
         let text = body.to_string();
-        let exact = Report::exact(text.as_bytes()).unwrap();
-        assert_eq!(exact.items.len(), 3);
+        assert!(is_exact(&text));
+        let given = Bytes::from(text.clone());
+        let report = Report::read(&given).unwrap();
+        assert_eq!(report.items().unwrap().len(), 3);
         let others = [
             text.replace("\"Alias\"", "\"alias\""),
             text.replace("\"ItemStatus\":0", "\"ItemStatus\":\"0\",\"Other\":1"),
@@ -189,19 +235,17 @@ mod tests {
             text.replace("\"PrivateKeyEntry\":false", "\"PrivateKeyEntry\":null"),
         ];
         for other in others {
-            assert!(
-                Report::exact(other.as_bytes()).is_none() || other.contains("\"0\""),
-                "{other}"
-            );
-            let read = Report::read(&Bytes::from(other.clone())).unwrap();
-            assert_eq!(said(&read), said(&exact), "{other}");
+            assert!(!is_exact(&other) || other.contains("\"0\""), "{other}");
+            let given = Bytes::from(other.clone());
+            let read = Report::read(&given).unwrap();
+            assert_eq!(said(&read), said(&report), "{other}");
         }
         let deep = format!("{}1{}", "[".repeat(70), "]".repeat(70));
         for refused in [
             text.replace("\"eu\"", &deep),
             text.replace("\"eu\"", "\"\\u0000\""),
         ] {
-            assert!(Report::exact(refused.as_bytes()).is_none());
+            assert!(!is_exact(&refused));
             assert!(Report::read(&Bytes::from(refused)).is_err());
         }
     }
