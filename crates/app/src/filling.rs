@@ -72,7 +72,8 @@ async fn record_in(
             },
         })
         .collect();
-    certificates::record_new(tx, &new).await?;
+    let counted = certificates::record_new(tx, &new).await?;
+    certificates::count(tx, counted).await?;
     let revoked: Vec<i64> = ids
         .iter()
         .zip(all)
