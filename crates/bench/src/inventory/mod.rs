@@ -58,13 +58,13 @@ pub(crate) async fn run(setup: &Setup, database: &str, certificates: usize) -> a
         crate::report(&line)
     };
     let server = Server::start(setup).await?;
-    let held = held(&server).await?;
+    let before = held(&server).await?;
     // A new one has the certificates of its own authorities and of the server.
-    let is_filled = held > OWN_MAX;
+    let is_filled = before > OWN_MAX;
     let wanted = certificates as u64..=certificates as u64 + OWN_MAX;
-    if is_filled && !wanted.contains(&held) {
+    if is_filled && !wanted.contains(&before) {
         bail!(
-            "the folder holds {held} certificates, not {certificates}: say so, or take another one"
+            "the folder holds {before} certificates, not {certificates}: say so, or take another one"
         );
     }
     if !is_filled {
@@ -88,7 +88,7 @@ pub(crate) async fn run(setup: &Setup, database: &str, certificates: usize) -> a
         server.stop().await?;
     }
     let server = Server::start(setup).await?;
-    let counted = self::held(&server).await?;
+    let counted = held(&server).await?;
     if !wanted.contains(&counted) {
         bail!("of {certificates} certificates {counted} are counted");
     }
