@@ -34,7 +34,7 @@ enum Inventory<'a> {
     Items(Vec<InventoryItem>),
 }
 
-/// The same, in a body that has the protocol's names and types and nothing else: texts are read where they stand.
+/// The same, in a body that has the protocol's names and types and nothing else. What it says of the entries stays where it stands.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Exact<'a> {
@@ -44,6 +44,7 @@ struct Exact<'a> {
     inventory: &'a RawValue,
 }
 
+/// One entry, as exactly: texts are read where they stand.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct ExactItem<'a> {
