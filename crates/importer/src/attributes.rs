@@ -1,15 +1,20 @@
-//! What a source knows about certificates besides themselves: metadata and owners, where the server's are others.
+//! What a source knows about certificates besides themselves: metadata, owners and revocations, where the server's are others.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use crate::api::Api;
+use crate::Revoked;
+use crate::api::{Api, Refusal};
 use crate::checkpoint::{Attributes, Checkpoint};
 use crate::report::{Report, Skipped};
 
 /// Certificates that are asked for at once.
 const AT_ONCE: usize = 40;
+/// The state of certificates that are revoked or on hold.
+const REVOKED: i64 = 2;
+/// The reason of those on hold.
+const HOLD: i64 = 6;
 
 /// The server's certificates with these thumbprints.
 async fn found(server: &Api, thumbprints: &[String]) -> anyhow::Result<HashMap<String, Value>> {
@@ -64,7 +69,11 @@ pub(crate) async fn compare(
         let rows = found(server, &wanted).await?;
         for one in &some {
             let differs = match rows.get(&one.thumbprint) {
-                Some(row) => !other_metadata(one, row).is_empty() || other_owner(one, row),
+                Some(row) => {
+                    !other_metadata(one, row).is_empty()
+                        || other_owner(one, row)
+                        || other_revocation(one, row).is_some()
+                }
                 None => true,
             };
             report.certificates.differs += u64::from(differs);
@@ -87,6 +96,7 @@ pub(crate) async fn bring(
         let wanted: Vec<String> = some.iter().map(|one| one.thumbprint.clone()).collect();
         let rows = found(server, &wanted).await?;
         let (mut differs, mut refused) = (0, Vec::new());
+        let mut revoked = BTreeMap::new();
         let mut skip = |one: &Attributes, reason: String| {
             let place = one.place.clone();
             refused.push(Skipped { place, reason });
@@ -99,7 +109,8 @@ pub(crate) async fn bring(
             };
             let metadata = other_metadata(one, row);
             let owner = other_owner(one, row);
-            differs += u64::from(owner || !metadata.is_empty());
+            let revocation = other_revocation(one, row);
+            differs += u64::from(owner || !metadata.is_empty() || revocation.is_some());
             if !metadata.is_empty() {
                 let body = json!({ "Id": row["Id"], "Metadata": metadata });
                 let put = server.call("PUT", "/Certificates/Metadata", &[], Some(&body));
@@ -114,13 +125,65 @@ pub(crate) async fn bring(
                     skip(one, format!("owner: {refusal}"));
                 }
             }
+            if let Some(revocation) = revocation {
+                // A certificate that the source has twice is told of once.
+                revoked.insert(row["Id"].to_string(), (one, revocation));
+            }
+        }
+        let revoked: Vec<_> = revoked.into_values().collect();
+        for (one, refusal) in revoke(server, &revoked).await? {
+            skip(one, format!("that it is revoked: {refusal}"));
         }
         checkpoint.set_attributes_done(end, differs, &refused)?;
         tell(format!(
-            "metadata and owners of {} certificates",
+            "metadata, owners and revocations of {} certificates",
             checkpoint.differs()
         ));
     }
+}
+
+/// Records revocations, all at once; where the server refuses that, one by one. Answers what it refused.
+async fn revoke<'a>(
+    server: &Api,
+    revoked: &[(&'a Attributes, Value)],
+) -> anyhow::Result<Vec<(&'a Attributes, Refusal)>> {
+    let post = async |some: &[(&'a Attributes, Value)]| {
+        let all: Vec<&Value> = some.iter().map(|(_, revocation)| revocation).collect();
+        let body = json!({ "Revocations": all });
+        let path = "/Chancery/Certificates/Revocations";
+        server.call("POST", path, &[], Some(&body)).await
+    };
+    let mut refused = Vec::new();
+    if revoked.is_empty() || post(revoked).await?.is_ok() {
+        return Ok(refused);
+    }
+    for each in revoked {
+        if let Err(refusal) = post(std::slice::from_ref(each)).await? {
+            refused.push((each.0, refusal));
+        }
+    }
+    Ok(refused)
+}
+
+/// What to record of a certificate's revocation, if the server does not have it. Who gives no reason takes none back.
+fn other_revocation(one: &Attributes, row: &Value) -> Option<Value> {
+    let Revoked {
+        at,
+        reason,
+        comment,
+    } = one.revoked.as_ref()?;
+    let there = (row["CertState"] == REVOKED).then(|| row["RevocationReason"].as_i64());
+    let is_there = there.is_some_and(|there| {
+        let says_less = matches!(reason, 0 | 999) && there != Some(HOLD);
+        says_less || there == Some(*reason)
+    });
+    let revocation = json!({
+        "CertificateId": row["Id"],
+        "Reason": reason,
+        "EffectiveDate": at,
+        "Comment": comment,
+    });
+    (!is_there).then_some(revocation)
 }
 
 /// The values that the server has not.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{Batch, Skipped};
+use crate::{Batch, Revoked, Skipped};
 
 const CERTIFICATES: &str = "certificates.der";
 const ATTRIBUTES: &str = "attributes.jsonl";
@@ -38,7 +38,7 @@ struct Note {
     skipped: u64,
     /// Octets of `skipped.jsonl` that count.
     skipped_octets: u64,
-    /// Certificates that have been given metadata or an owner.
+    /// Certificates that have been given metadata or an owner, or are now revoked.
     differs: u64,
 }
 
@@ -49,6 +49,9 @@ pub(crate) struct Attributes {
     pub(crate) place: String,
     pub(crate) owner: Option<String>,
     pub(crate) metadata: Map<String, Value>,
+    /// None in checkpoints from before it was read.
+    #[serde(default)]
+    pub(crate) revoked: Option<Revoked>,
 }
 
 /// The checkpoint of an import.
@@ -159,12 +162,14 @@ impl Checkpoint {
                 Ok(reading) => {
                     self.note.certificates += 1;
                     octets.extend_from_slice(&found.der);
-                    if found.owner.is_some() || !found.metadata.is_empty() {
+                    let is_plain = found.owner.is_none() && found.metadata.is_empty() && found.revoked.is_none();
+                    if !is_plain {
                         let attributes = Attributes {
                             thumbprint: reading.certificate.thumbprint(),
                             place: found.place,
                             owner: found.owner,
                             metadata: found.metadata,
+                            revoked: found.revoked,
                         };
                         serde_json::to_writer(&mut lines, &attributes)?;
                         lines.push(b'\n');
@@ -280,12 +285,12 @@ impl Checkpoint {
         self.note.attributes_done
     }
 
-    /// Certificates that have been given metadata or an owner.
+    /// Certificates that have been given metadata or an owner, or are now revoked.
     pub(crate) fn differs(&self) -> u64 {
         self.note.differs
     }
 
-    /// Metadata and owners before `end` are brought over: `differs` more certificates had others, and of some the server refused them.
+    /// What stands before `end` is brought over: of `differs` more certificates the server had something else, and some it refused.
     pub(crate) fn set_attributes_done(
         &mut self,
         end: u64,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 
-use crate::{Batch, Found};
+use crate::{Batch, Found, Revoked};
 
 /// Rows of a batch.
 const AT_ONCE: i64 = 500;
@@ -99,6 +99,12 @@ impl Lemur {
                 None => batch.skip(&place, "its body is no certificate"),
                 Some(der) => batch.found.push(Found {
                     metadata,
+                    // Since when is written nowhere.
+                    revoked: (text("status")? == "revoked").then(|| Revoked {
+                        at: None,
+                        reason: 0,
+                        comment: Some("Lemur does not say since when".into()),
+                    }),
                     ..Found::plain(der, &place)
                 }),
             }
@@ -109,16 +115,13 @@ impl Lemur {
                     "its private key stays there: Lemur's own key seals it",
                 );
             }
-            if text("status")? == "revoked" {
-                batch.skip(&place, "it is revoked there; the certificate comes over, that it is revoked is known by its authority's list");
-            }
         }
         Ok((!rows.is_empty()).then_some(batch))
     }
 }
 
-/// step-ca's database, where that is PostgreSQL: the table `x509_certs` has the DER of every certificate by its serial number. Its own
-/// files (Badger, bbolt) cannot be read here.
+/// step-ca's database, where that is PostgreSQL: the table `x509_certs` has the DER of every certificate by its serial number, and
+/// `revoked_x509_certs` what is known of those that are revoked, as JSON. Its own files (Badger, bbolt) cannot be read here.
 #[derive(Debug)]
 pub struct StepCa {
     connection: PgConnection,
@@ -142,8 +145,8 @@ impl StepCa {
     pub(crate) async fn batch(&mut self, after: Option<&str>) -> anyhow::Result<Option<Batch>> {
         let after = hex::decode(after.unwrap_or_default()).context("the cursor is damaged")?;
         let rows = sqlx::query(
-            "SELECT c.nkey, c.nvalue, EXISTS (SELECT 1 FROM revoked_x509_certs r WHERE r.nkey = c.nkey) AS revoked
-             FROM x509_certs c WHERE c.nkey > $1 ORDER BY c.nkey LIMIT $2",
+            "SELECT c.nkey, c.nvalue, r.nvalue AS revoked
+             FROM x509_certs c LEFT JOIN revoked_x509_certs r ON r.nkey = c.nkey WHERE c.nkey > $1 ORDER BY c.nkey LIMIT $2",
         )
         .bind(after)
         .bind(AT_ONCE)
@@ -155,14 +158,27 @@ impl StepCa {
             let key: Vec<u8> = row.try_get("nkey")?;
             batch.cursor = hex::encode(&key);
             let place = format!("serial number {}", String::from_utf8_lossy(&key));
-            if row.try_get("revoked")? {
-                batch.skip(&place, "it is revoked there; the certificate comes over, that it is revoked is known by its authority's list");
-            }
-            batch
-                .found
-                .push(Found::plain(row.try_get("nvalue")?, place));
+            let revoked: Option<Vec<u8>> = row.try_get("revoked")?;
+            batch.found.push(Found {
+                revoked: revoked.map(|information| step_revoked(&information)),
+                ..Found::plain(row.try_get("nvalue")?, place)
+            });
         }
         Ok((!rows.is_empty()).then_some(batch))
+    }
+}
+
+/// What stands in `revoked_x509_certs`. A certificate that is in there is revoked, whatever is said of it.
+fn step_revoked(information: &[u8]) -> Revoked {
+    let information: Value = serde_json::from_slice(information).unwrap_or_default();
+    let text = |member: &str| {
+        let text = information[member].as_str().map(str::trim);
+        text.filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    Revoked {
+        at: text("RevokedAt"),
+        reason: information["ReasonCode"].as_i64().unwrap_or(0),
+        comment: text("Reason"),
     }
 }
 

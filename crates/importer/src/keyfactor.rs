@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::{Batch, Found};
+use crate::{Batch, Found, Revoked};
 
 /// A server with Keyfactor Command's API.
 #[derive(Debug)]
@@ -53,9 +53,6 @@ impl Keyfactor {
                 batch.skip(place, "its content is no base64");
                 continue;
             };
-            if row["CertState"] == 2 {
-                batch.skip(&place, "it is revoked there; the certificate comes over, that it is revoked is known by its authority's list");
-            }
             if row["HasPrivateKey"] == true || row["ArchivedKey"] == true {
                 batch.skip(&place, "its private key stays where it is");
             }
@@ -64,6 +61,11 @@ impl Keyfactor {
                 place,
                 owner: text(row, "OwnerRoleName"),
                 metadata: row["Metadata"].as_object().cloned().unwrap_or_default(),
+                revoked: (row["CertState"] == 2).then(|| Revoked {
+                    at: text(row, "RevocationEffDate"),
+                    reason: row["RevocationReason"].as_i64().unwrap_or(0),
+                    comment: text(row, "RevocationComment"),
+                }),
             });
         }
         Ok(Some(batch))

@@ -3,7 +3,7 @@
 //! A [`Source`] is read in batches, each with a cursor to go on from. Its certificates are laid down in a file beside the checkpoint,
 //! which is then sent as one stream (`POST /Chancery/Certificates/Import`): wherever this ends, it goes on where it was. What else a
 //! source has is created through the ordinary operations, unless it is there. Nothing is deleted, and nothing is changed that is there,
-//! but for metadata and owners that the source knows. `docs/import.md`.
+//! but for metadata, owners and revocations that the source knows. `docs/import.md`.
 
 mod api;
 mod attributes;
@@ -23,7 +23,7 @@ pub use folder::Folder;
 pub use keyfactor::Keyfactor;
 pub use openbao::OpenBao;
 pub use report::{Certificates, Object, Outcome, Report, Skipped};
-pub use source::{Batch, Found, Source};
+pub use source::{Batch, Found, Revoked, Source};
 
 use std::path::PathBuf;
 

@@ -2,9 +2,10 @@
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::Value;
 
-use crate::Batch;
 use crate::api::Api;
+use crate::{Batch, Found, Revoked};
 
 /// Certificates of a batch.
 const AT_ONCE: usize = 200;
@@ -103,11 +104,13 @@ impl OpenBao {
                 Ok(answer) => {
                     let data = &answer["data"];
                     let text = data["certificate"].as_str().unwrap_or_default();
-                    if batch.add_pem(text, &path) == 0 {
-                        batch.skip(&path, "it has no certificate");
-                    }
-                    if data["revocation_time"].as_i64().is_some_and(|at| at > 0) {
-                        batch.skip(&path, "it is revoked there; the certificate comes over, that it is revoked is known by its authority's list");
+                    let der = pki::pem::certificates(text.as_bytes()).into_iter().next();
+                    match der {
+                        None => batch.skip(&path, "it has no certificate"),
+                        Some(der) => batch.found.push(Found {
+                            revoked: revoked(data),
+                            ..Found::plain(der, &path)
+                        }),
                     }
                     for link in data["ca_chain"].as_array().into_iter().flatten() {
                         batch.add_pem(link.as_str().unwrap_or_default(), &path);
@@ -117,4 +120,14 @@ impl OpenBao {
         }
         Ok(Some(batch))
     }
+}
+
+/// What is said of a certificate besides itself: seconds, 0 while it is good, and no reason.
+fn revoked(data: &Value) -> Option<Revoked> {
+    let at = data["revocation_time"].as_i64().filter(|at| *at > 0)?;
+    Some(Revoked {
+        at: Some(format!("/Date({})/", at.saturating_mul(1_000))),
+        reason: 0,
+        comment: None,
+    })
 }

@@ -41,7 +41,7 @@ pub struct Certificates {
     pub known: u64,
     /// Refused by the server's reader.
     pub failed: u64,
-    /// With metadata or an owner that the server did not have.
+    /// With metadata, an owner or a revocation that the server did not have.
     pub differs: u64,
 }
 
@@ -143,7 +143,7 @@ impl fmt::Display for Report {
         writeln!(f, "{}{would}", self.source)?;
         writeln!(
             f,
-            "certificates: {read} read, {new} new, {known} known, {failed} refused, {differs} with other metadata or owner"
+            "certificates: {read} read, {new} new, {known} known, {failed} refused, {differs} with other metadata, owner or revocation"
         )?;
         for outcome in [
             Outcome::Created,

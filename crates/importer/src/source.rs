@@ -1,5 +1,6 @@
 //! Where certificates come from, read in batches.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{Folder, Keyfactor, Lemur, OpenBao, Skipped, StepCa};
@@ -30,6 +31,19 @@ pub struct Found {
     pub owner: Option<String>,
     /// Metadata by field name.
     pub metadata: Map<String, Value>,
+    /// That it is revoked there.
+    pub revoked: Option<Revoked>,
+}
+
+/// What a source says of a revocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// Since when, in a form that the API reads; none where the source does not say.
+    pub at: Option<String>,
+    /// The reason code of RFC 5280; 0 where the source does not say.
+    pub reason: i64,
+    /// Why, for people.
+    pub comment: Option<String>,
 }
 
 impl Found {
@@ -40,6 +54,7 @@ impl Found {
             place: place.into(),
             owner: None,
             metadata: Map::new(),
+            revoked: None,
         }
     }
 }
@@ -63,13 +78,11 @@ impl Batch {
         });
     }
 
-    /// The certificates of a PEM text, of which the first is the one that `place` names.
-    pub(crate) fn add_pem(&mut self, text: &str, place: &str) -> usize {
+    /// The certificates of a PEM text.
+    pub(crate) fn add_pem(&mut self, text: &str, place: &str) {
         let found = pki::pem::certificates(text.as_bytes());
-        let count = found.len();
         self.found
             .extend(found.into_iter().map(|der| Found::plain(der, place)));
-        count
     }
 }
 

@@ -33,6 +33,7 @@ mod record;
 mod recover;
 mod revocation_evidence;
 mod revoke;
+mod revoked_elsewhere;
 mod security_views;
 mod seen;
 mod sets;
@@ -199,6 +200,7 @@ pub(crate) fn routes() -> OpenApiRouter {
         .routes(routes!(delete::delete_found))
         .routes(routes!(revoke::revoke))
         .routes(routes!(revoke::revoke_all))
+        .routes(routes!(revoked_elsewhere::record))
         .routes(routes!(private_key::delete_keys))
         .routes(routes!(private_key::delete_key))
         .routes(routes!(locations::locations))

@@ -1,5 +1,5 @@
 //! `POST /Certificates/Revoke` and `POST /Certificates/RevokeAll`: revoke, put on hold, take from hold. What was answered is in the
-//! authority's revocation list.
+//! authority's revocation list. What an authority elsewhere revoked is recorded by `revoked_elsewhere`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::chosen::{Chosen, ROWS_MAX, refused, title};
-use super::record::{STATE_ACTIVE, STATE_REVOKED};
+use super::record::{STATE_ACTIVE, STATE_REVOKED, STATE_UNKNOWN};
 use super::{Collection, counts, noted, stored};
 use crate::audit::{self, Category, Entry, Operation};
 use crate::authorities::{self, KnownAuthority};
@@ -23,7 +23,7 @@ use crate::past;
 use crate::security::{Permission, Through};
 use crate::web::{Body, Date, Json, Query};
 
-const NEEDED: Permission = Permission::CertificatesRevoke;
+pub(super) const NEEDED: Permission = Permission::CertificatesRevoke;
 /// Characters of a comment at most.
 const COMMENT_MAX: usize = 4_000;
 /// How far ahead of ours a client's clock may be.
@@ -116,7 +116,8 @@ pub(super) async fn revoke(
     let chosen = Chosen::Ids(request.certificate_ids.unwrap_or_default())
         .authorized(&cx, "CertificateIds", NEEDED, through)
         .await?;
-    let order = Order::new(&cx, request.reason, request.comment, request.effective_date)?;
+    let order = Order::new(&cx, request.reason, request.comment, request.effective_date)
+        .map_err(Error::bad_request)?;
     carry_out(&cx, chosen, order, through).await.map(Json)
 }
 
@@ -139,13 +140,14 @@ pub(super) async fn revoke_all(
         expired: request.include_expired.unwrap_or(false),
     };
     let chosen = chosen.authorized(&cx, "Query", NEEDED, through).await?;
-    let order = Order::new(&cx, request.reason, request.comment, request.effective_date)?;
+    let order = Order::new(&cx, request.reason, request.comment, request.effective_date)
+        .map_err(Error::bad_request)?;
     carry_out(&cx, chosen, order, through).await.map(Json)
 }
 
 /// What is to become of each certificate.
 #[derive(Clone, Debug)]
-struct Order {
+pub(super) struct Order {
     /// None takes from hold.
     reason: Option<i32>,
     comment: Option<String>,
@@ -154,34 +156,36 @@ struct Order {
 }
 
 impl Order {
-    fn new(
+    /// # Errors
+    /// Which member is wrong, and how.
+    pub(super) fn new(
         cx: &Cx,
         reason: Option<i64>,
         comment: Option<String>,
         date: Option<Date>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, String> {
         let reason = match reason.unwrap_or(0) {
             -1 | 7 | 8 => None,
             known @ (0..=6 | 999) => i32::try_from(known).ok(),
             other => {
-                return Err(Error::bad_request(format!(
+                return Err(format!(
                     "Reason: {other} is none; there are -1 (remove from hold), 0 to 7, 8 and 999."
-                )));
+                ));
             }
         };
         let comment = comment.map(|text| text.trim().to_owned());
         let comment = comment.filter(|text| !text.is_empty());
         let length = comment.as_ref().map_or(0, |text| text.chars().count());
         if length > COMMENT_MAX {
-            return Err(Error::bad_request(format!(
+            return Err(format!(
                 "Comment: it has {length} characters; {COMMENT_MAX} are allowed."
-            )));
+            ));
         }
         let at = date.map(|date| date.0).filter(|at| *at != NO_DATE);
         if at.is_some_and(|at| at > cx.now() + AHEAD_MS) {
-            return Err(Error::bad_request(
-                "EffectiveDate: it is in the future, and revocations take effect at once.",
-            ));
+            return Err(
+                "EffectiveDate: it is in the future, and revocations take effect at once.".into(),
+            );
         }
         Ok(Self {
             reason,
@@ -190,8 +194,24 @@ impl Order {
         })
     }
 
+    /// What is done, as its history says.
+    fn action(&self) -> &'static str {
+        match self.reason {
+            None => "Removed from Hold",
+            Some(HOLD) => "Put on Hold",
+            Some(_) => "Revoked",
+        }
+    }
+
     /// What a certificate becomes; `None` when it is so already.
-    fn applied(&self, row: &certificates::Model, now: i64) -> Result<Option<Status>, String> {
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub(super) fn applied(
+        &self,
+        row: &certificates::Model,
+        now: i64,
+    ) -> Result<Option<Status>, String> {
         let is_revoked = row.state == STATE_REVOKED;
         let is_held = is_revoked && row.revocation_reason == Some(HOLD);
         let Some(reason) = self.reason else {
@@ -228,19 +248,10 @@ impl Order {
 
 /// What a certificate becomes.
 #[derive(Clone, Debug, Default)]
-struct Status {
+pub(super) struct Status {
     /// Since when and why; none when it is good again.
     revoked: Option<(i64, i32)>,
     comment: Option<String>,
-}
-
-impl Status {
-    fn state(&self) -> i32 {
-        match self.revoked {
-            Some(_) => STATE_REVOKED,
-            None => STATE_ACTIVE,
-        }
-    }
 }
 
 async fn carry_out(
@@ -258,7 +269,7 @@ async fn carry_out(
             Box::pin(async move {
                 let rows = chosen.locked(tx, &cx, NEEDED, through).await?;
                 let changes = changes(&rows, &order, &known, cx.now())?;
-                write(tx, &cx, &changes, &order).await?;
+                write(tx, &cx, &changes).await?;
                 Ok::<_, Error>(rows.iter().map(|row| row.id).collect())
             })
         })
@@ -269,16 +280,38 @@ async fn carry_out(
     })
 }
 
-/// One certificate, its authority, and what it becomes.
-struct Change<'a> {
-    row: &'a certificates::Model,
-    authority: &'a Arc<KnownAuthority>,
-    status: Status,
+/// One certificate, and what it becomes.
+pub(super) struct Change<'a> {
+    pub(super) row: &'a certificates::Model,
+    /// Whose list tells of it; none of certificates from elsewhere.
+    pub(super) authority: Option<&'a KnownAuthority>,
+    pub(super) order: &'a Order,
+    pub(super) status: Status,
+}
+
+impl Change<'_> {
+    fn state(&self) -> i32 {
+        match (self.status.revoked, self.authority) {
+            (Some(_), _) => STATE_REVOKED,
+            (None, Some(_)) => STATE_ACTIVE,
+            // As of any certificate from elsewhere: it may have been revoked since.
+            (None, None) => STATE_UNKNOWN,
+        }
+    }
+
+    /// What its history and the audit log say was done, and by whom if not here.
+    fn action(&self) -> String {
+        let action = self.order.action();
+        match self.authority {
+            Some(_) => action.to_owned(),
+            None => format!("{action} by its issuer"),
+        }
+    }
 }
 
 fn changes<'a>(
     rows: &'a [certificates::Model],
-    order: &Order,
+    order: &'a Order,
     known: &'a [Arc<KnownAuthority>],
     now: i64,
 ) -> Result<Vec<Change<'a>>, Error> {
@@ -293,7 +326,7 @@ fn changes<'a>(
                 Err("it is the certificate of an authority of this server".into())
             }
             Some(authority) => order.applied(row, now).map(|status| {
-                status.map(|status| Change { row, authority, status })
+                status.map(|status| Change { row, authority: Some(&**authority), order, status })
             }),
         };
         match change {
@@ -315,7 +348,10 @@ fn changes<'a>(
 }
 
 /// Everybody locks in one order: certificates, authorities, counts, audit.
-async fn write(tx: &db::Tx, cx: &Cx, changes: &[Change<'_>], order: &Order) -> Result<(), Error> {
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn write(tx: &db::Tx, cx: &Cx, changes: &[Change<'_>]) -> Result<(), Error> {
     if changes.is_empty() {
         return Ok(());
     }
@@ -325,7 +361,7 @@ async fn write(tx: &db::Tx, cx: &Cx, changes: &[Change<'_>], order: &Order) -> R
         let revoked = change.status.revoked;
         let row = certificates::ActiveModel {
             id: ActiveValue::Unchanged(change.row.id),
-            state: ActiveValue::Set(change.status.state()),
+            state: ActiveValue::Set(change.state()),
             revoked_at: ActiveValue::Set(revoked.map(|(at, _)| at)),
             revocation_reason: ActiveValue::Set(revoked.map(|(_, reason)| reason)),
             revocation_comment: ActiveValue::Set(change.status.comment.clone()),
@@ -336,28 +372,23 @@ async fn write(tx: &db::Tx, cx: &Cx, changes: &[Change<'_>], order: &Order) -> R
             .exec(tx)
             .await?;
     }
-    let action = match order.reason {
-        None => "Removed from Hold",
-        Some(HOLD) => "Put on Hold",
-        Some(_) => "Revoked",
-    };
-    let comment = order.comment.as_deref().unwrap_or_default();
-    let lines = changes
-        .iter()
-        .map(|change| stored::history_row(cx, change.row.id, action, comment));
+    let lines = changes.iter().map(|change| {
+        let comment = change.order.comment.as_deref().unwrap_or_default();
+        stored::history_row(cx, change.row.id, &change.action(), comment)
+    });
     db::insert_all(tx, lines).await?;
     write_revocations(tx, changes).await?;
     let touched: BTreeMap<i64, &KnownAuthority> = changes
         .iter()
-        .map(|change| (change.authority.id, &**change.authority))
+        .filter_map(|change| change.authority.map(|authority| (authority.id, authority)))
         .collect();
     for authority in touched.into_values() {
         authorities::publish(tx, cx, authority).await?;
     }
     count(tx, changes).await?;
-    let entries = changes.iter().map(|change| (cx, entry(change, action)));
+    let entries = changes.iter().map(|change| (cx, entry(change)));
     match changes {
-        [change] => audit::record(tx, cx, entry(change, action)).await,
+        [change] => audit::record(tx, cx, entry(change)).await,
         _ => audit::record_all(tx, entries.collect()).await,
     }
 }
@@ -366,9 +397,9 @@ async fn write(tx: &db::Tx, cx: &Cx, changes: &[Change<'_>], order: &Order) -> R
 async fn write_revocations(tx: &db::Tx, changes: &[Change<'_>]) -> Result<(), Error> {
     use revocations::Column as C;
     let rows = changes.iter().filter_map(|change| {
-        let (at, reason) = change.status.revoked?;
+        let (authority, (at, reason)) = (change.authority?, change.status.revoked?);
         Some(revocations::ActiveModel {
-            authority_id: ActiveValue::Set(change.authority.id),
+            authority_id: ActiveValue::Set(authority.id),
             serial_number: ActiveValue::Set(change.row.serial_number.clone()),
             revoked_at: ActiveValue::Set(at),
             reason: ActiveValue::Set(reason),
@@ -387,8 +418,10 @@ async fn write_revocations(tx: &db::Tx, changes: &[Change<'_>]) -> Result<(), Er
     }
     let mut good: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
     for change in changes.iter().filter(|one| one.status.revoked.is_none()) {
-        let serials = good.entry(change.authority.id).or_default();
-        serials.insert(&change.row.serial_number);
+        if let Some(authority) = change.authority {
+            let serials = good.entry(authority.id).or_default();
+            serials.insert(&change.row.serial_number);
+        }
     }
     for (authority_id, serials) in good {
         let serials: Vec<&str> = serials.into_iter().collect();
@@ -407,13 +440,13 @@ async fn count(tx: &db::Tx, changes: &[Change<'_>]) -> Result<(), Error> {
     noted::note(tx, changes.iter().map(|change| change.row.id)).await?;
     let each = changes.iter().flat_map(|change| {
         let before = counts::Counted::from(change.row);
-        let state = change.status.state();
+        let state = change.state();
         [(before, -1), (counts::Counted { state, ..before }, 1)]
     });
     counts::change(tx, each).await
 }
 
-fn entry(change: &Change<'_>, action: &str) -> Entry {
+fn entry(change: &Change<'_>) -> Entry {
     let row = change.row;
     let operation = match change.status.revoked {
         Some(_) => Operation::Revoked,
@@ -424,7 +457,7 @@ fn entry(change: &Change<'_>, action: &str) -> Entry {
         operation,
         Category::Certificate,
         title(row),
-        format!("Certificate {}: {action}", row.id),
+        format!("Certificate {}: {}", row.id, change.action()),
     )
     .before(shown(
         row.state,
@@ -433,11 +466,7 @@ fn entry(change: &Change<'_>, action: &str) -> Entry {
         row.revocation_comment.as_deref(),
     ))
     .after(shown(
-        if after.revoked.is_some() {
-            STATE_REVOKED
-        } else {
-            STATE_ACTIVE
-        },
+        change.state(),
         after.revoked.map(|(at, _)| at),
         after.revoked.map(|(_, reason)| reason),
         after.comment.as_deref(),

@@ -23,6 +23,7 @@ mod certificates;
 mod certificates_delete;
 mod certificates_past;
 mod certificates_revoke;
+mod certificates_revoked_elsewhere;
 mod collections;
 mod decisions;
 mod enrollment;

@@ -82,6 +82,7 @@ const SCOPED: &[Scoped] = &[
     scoped(COLLECTION, "POST", "/Certificates/Revoke", "/Certificates/Revoke", Some(r#"{"CertificateIds":[{certificate}],"CollectionId":{collection},"Reason":-1}"#)),
     Scoped { instead: Some("/certificate_stores/revoke/"), ..scoped(CONTAINER, "POST", "/Certificates/Revoke", "/Certificates/Revoke", Some(r#"{"CertificateIds":[{certificate}],"ContainerId":{container},"Reason":-1}"#)) },
     scoped(COLLECTION, "POST", "/Certificates/RevokeAll", "/Certificates/RevokeAll?collectionId={collection}", Some(r#"{"Query":"IssuedCN -eq \"nothing\"","Reason":1}"#)),
+    scoped(COLLECTION, "POST", "/Chancery/Certificates/Revocations", "/Chancery/Certificates/Revocations?collectionId={collection}", Some(r#"{"Revocations":[{"CertificateId":{certificate},"Reason":-1}]}"#)),
     scoped(COLLECTION, "GET", "/Certificates/Locations/{id}", "/Certificates/Locations/{certificate}?collectionId={collection}", None),
     scoped(COLLECTION, "DELETE", "/Certificates/PrivateKey", "/Certificates/PrivateKey?collectionId={collection}", Some("[{certificate}]")),
     scoped(COLLECTION, "DELETE", "/Certificates/PrivateKey/{id}", "/Certificates/PrivateKey/{certificate}?collectionId={collection}", None),

@@ -80,6 +80,10 @@ on_both_databases! {
         let id = rows[0]["Id"].as_i64().unwrap();
         ask(&from, Method::PUT, "/Certificates/Metadata", Some(&json!({"Id": id, "Metadata": {"Site": "Bonn"}}))).await;
         ask(&from, Method::PUT, &format!("/Certificates/{id}/Owner"), Some(&json!({"NewRoleName": "Web"}))).await;
+        let rows = from.call(Method::GET, "/Certificates", &[("QueryString", "CN -eq \"host2.example.org\"")], None).await.unwrap();
+        let revoked = json!({"Revocations": [{"CertificateId": rows[0]["Id"], "Reason": 4, "EffectiveDate": "2026-03-01T10:20:30Z", "Comment": "Newer one"}]});
+        let recorded = ask(&from, Method::POST, "/Chancery/Certificates/Revocations", Some(&revoked)).await;
+        assert_eq!(recorded["RecordedIds"], json!([rows[0]["Id"]]));
 
         let bring = |dry_run: bool| {
             let url = there.url();
@@ -91,7 +95,8 @@ on_both_databases! {
             command
         };
         let count = async || {
-            let rows = to.call(Method::GET, "/Certificates", &[("IncludeExpired", "true")], None).await.unwrap();
+            let all = [("IncludeExpired", "true"), ("IncludeRevoked", "true")];
+            let rows = to.call(Method::GET, "/Certificates", &all, None).await.unwrap();
             rows.as_array().unwrap().len()
         };
         let before = count().await;
@@ -103,12 +108,16 @@ on_both_databases! {
         assert_eq!(serde_json::from_slice::<Value>(&report).unwrap()["dry_run"], true);
 
         let printed = run_beside(bring(false)).await;
-        assert!(printed.contains("0 known, 0 refused, 1 with other metadata or owner"), "{printed}");
+        assert!(printed.contains("0 known, 0 refused, 2 with other metadata, owner or revocation"), "{printed}");
         for created in ["metadata field Site", "role Web", "container Front", "collection Hosts"] {
             assert!(printed.contains(created), "{created}: {printed}");
         }
         let rows = to.call(Method::GET, "/Certificates", &[("QueryString", "CN -eq \"host1.example.org\""), ("IncludeMetadata", "true")], None).await.unwrap();
         assert_eq!((&rows[0]["OwnerRoleName"], &rows[0]["Metadata"]["Site"]), (&json!("Web"), &json!("Bonn")));
+        let asked = [("QueryString", "CN -eq \"host2.example.org\""), ("IncludeRevoked", "true")];
+        let rows = to.call(Method::GET, "/Certificates", &asked, None).await.unwrap();
+        let shown = ["CertState", "RevocationReason", "RevocationEffDate"].map(|member| &rows[0][member]);
+        assert_eq!(shown, [&json!(2), &json!(4), &json!("2026-03-01T10:20:30Z")]);
         let roles = ask(&to, Method::GET, "/Security/Roles", None).await;
         let web = roles.as_array().unwrap().iter().find(|role| role["Name"] == "Web").unwrap();
         assert_eq!(web["Permissions"], json!(["Certificates:Read"]));
@@ -140,6 +149,11 @@ on_both_databases! {
             command.args(arguments).env("BAO_ADDR", &address).env("BAO_TOKEN", "root");
             command.output().unwrap()
         };
+        let told = |arguments: &[&str]| {
+            let output = ask(arguments);
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
         until("OpenBao answers", async || match ask(&["status"]).status.success() {
             true => Ok(()),
             false => Err(process.printed()),
@@ -151,24 +165,29 @@ on_both_databases! {
             &["write", "internal/issue/web", "common_name=one.example.org"],
             &["write", "internal/issue/web", "common_name=two.example.org"],
         ] {
-            let output = ask(arguments);
-            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            told(arguments);
         }
+        let serial = told(&["write", "-field=serial_number", "internal/issue/web", "common_name=revoked.example.org"]);
+        told(&["write", "internal/revoke", &format!("serial_number={}", serial.trim())]);
         let bring = |checkpoint: &str| {
             let mut command = import(&server, &["openbao", &address, "--mount", "internal"], &place(checkpoint));
             command.env("CHANCERY_IMPORT_FROM_TOKEN", "root");
             command
         };
         let printed = run_beside(bring("first")).await;
-        assert!(printed.contains(" 3 new,"), "{printed}");
+        assert!(printed.contains(" 4 new,") && printed.contains(" 1 with other metadata, owner or revocation"), "{printed}");
         let api = Api::new(&server.url(), &server.roots());
         for name in ["one.example.org", "two.example.org", "Bao Root"] {
             let query = format!("CN -eq \"{name}\"");
             let rows = api.call(Method::GET, "/Certificates", &[("QueryString", &query)], None).await.unwrap();
             assert_eq!(rows.as_array().unwrap().len(), 1, "{name}");
         }
+        let revoked = [("QueryString", "CN -eq \"revoked.example.org\""), ("IncludeRevoked", "true")];
+        let rows = api.call(Method::GET, "/Certificates", &revoked, None).await.unwrap();
+        assert_eq!((&rows[0]["CertState"], &rows[0]["RevocationReason"]), (&json!(2), &json!(0)));
+        assert!(rows[0]["RevocationEffDate"].as_str() > rows[0]["NotBefore"].as_str(), "{rows}");
         let printed = run_beside(bring("second")).await;
-        assert!(printed.contains(" 0 new,"), "{printed}");
+        assert!(printed.contains(" 0 new,") && printed.contains(" 0 with other metadata"), "{printed}");
     }
 }
 
