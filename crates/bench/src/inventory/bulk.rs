@@ -23,7 +23,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const ENTRIES: usize = 10_000;
 const INVENTORIES: usize = 20;
 
-/// Sends `certificates` as a stream of DER, made beforehand, twice; then the inventory of a store with 10,000 of them.
+/// Sends `certificates` as a stream of DER, made beforehand, twice; then the inventory of a store with 10,000 of them. The size is that of
+/// indexes as they have grown.
 pub(crate) async fn run(setup: &Setup, database: &str, certificates: usize) -> anyhow::Result<()> {
     let stream = tempfile::NamedTempFile::new().context("a file for the stream")?;
     make(stream.path(), certificates).await?;
@@ -37,7 +38,13 @@ pub(crate) async fn run(setup: &Setup, database: &str, certificates: usize) -> a
     let mut line = large_store(&server, certificates).await?;
     line["database"] = database.into();
     crate::report(&line)?;
-    server.stop().await
+    super::names_indexed(&server).await?;
+    server.stop().await?;
+    let size = super::size_on_disk(setup).await?;
+    crate::report(&json!({
+        "workload": "size on disk, as imported", "database": database, "certificates": certificates,
+        "octets_each": size as f64 / certificates as f64, "aim_octets_each": 4_096
+    }))
 }
 
 async fn make(path: &Path, certificates: usize) -> anyhow::Result<()> {

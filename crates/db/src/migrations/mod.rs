@@ -1,6 +1,6 @@
 //! The list of migrations and how they are applied. Forward only; each is applied once, in one transaction with its mark.
 //! They never scan data, so a server starts as fast on ten million certificates as on none; what was changed before the first release
-//! (`m0001`, `m0015`, `m0018`) may take its time in databases from before it.
+//! (`m0001`, `m0015`, `m0018`, `m0019`) may take its time in databases from before it.
 
 mod m0001_first;
 mod m0002_collections;
@@ -18,6 +18,7 @@ mod m0015_certificate_digests;
 mod m0016_store_inventories;
 mod m0017_no_second_key;
 mod m0018_list_indexes;
+mod m0019_narrow_indexes;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -96,6 +97,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0018_list_indexes",
         statements: m0018_list_indexes::STATEMENTS,
+    },
+    Migration {
+        name: "0019_narrow_indexes",
+        statements: m0019_narrow_indexes::STATEMENTS,
     },
 ];
 
