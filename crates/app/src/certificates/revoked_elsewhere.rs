@@ -53,7 +53,10 @@ pub(super) struct RevokedElsewhereOutput {
     post, path = "/Chancery/Certificates/Revocations", tag = "Chancery", params(Collection),
     request_body = RevokedElsewhereRequest,
     responses((status = 200, body = RevokedElsewhereOutput, description = "They are as their authorities say")),
-    extensions(("x-permissions" = json!(["/certificates/collections/revoke/"])))
+    extensions(
+        ("x-permissions" = json!(["/certificates/collections/revoke/"])),
+        ("x-permissions-or" = json!([["/certificate_stores/revoke/"]]))
+    )
 )]
 pub(super) async fn record(
     cx: Cx,
