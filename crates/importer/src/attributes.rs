@@ -15,6 +15,8 @@ const AT_ONCE: usize = 40;
 const REVOKED: i64 = 2;
 /// The reason of those on hold.
 const HOLD: i64 = 6;
+/// The reason of those of which none is known that the API has.
+const UNKNOWN: i64 = 999;
 
 /// The server's certificates with these thumbprints.
 async fn found(server: &Api, thumbprints: &[String]) -> anyhow::Result<HashMap<String, Value>> {
@@ -172,10 +174,15 @@ fn other_revocation(one: &Attributes, row: &Value) -> Option<Value> {
         reason,
         comment,
     } = one.revoked.as_ref()?;
+    // The API has no other reasons, and takes 7 and 8 for the end of a hold.
+    let reason = match reason {
+        0..=6 => *reason,
+        _ => UNKNOWN,
+    };
     let there = (row["CertState"] == REVOKED).then(|| row["RevocationReason"].as_i64());
     let is_there = there.is_some_and(|there| {
-        let says_less = matches!(reason, 0 | 999) && there != Some(HOLD);
-        says_less || there == Some(*reason)
+        let says_less = matches!(reason, 0 | UNKNOWN) && there != Some(HOLD);
+        says_less || there == Some(reason)
     });
     let revocation = json!({
         "CertificateId": row["Id"],
@@ -213,4 +220,54 @@ fn other_owner(one: &Attributes, row: &Value) -> bool {
     one.owner
         .as_deref()
         .is_some_and(|owner| !owner.eq_ignore_ascii_case(there))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revoked(reason: i64) -> Attributes {
+        Attributes {
+            thumbprint: "00".into(),
+            place: "a test".into(),
+            owner: None,
+            metadata: Map::new(),
+            revoked: Some(Revoked {
+                at: None,
+                reason,
+                comment: None,
+            }),
+        }
+    }
+
+    #[test]
+    fn a_revocation_is_told_where_it_says_something_new() {
+        let good = json!({ "Id": 5, "CertState": 1 });
+        // What the API does not have is told without its reason: 8 would take from hold.
+        for (reason, told) in [(1, 1), (6, 6), (-1, 999), (8, 999), (9, 999), (10, 999)] {
+            let new = other_revocation(&revoked(reason), &good).unwrap();
+            assert_eq!(
+                (&new["CertificateId"], &new["Reason"]),
+                (&json!(5), &json!(told))
+            );
+        }
+        for (there, told, is_new) in [
+            (1, 1, false),
+            (1, 0, false),
+            (1, 9, false),
+            (1, 4, true),
+            (6, 6, false),
+            (6, 0, true),
+            (6, 1, true),
+        ] {
+            let row = json!({ "Id": 5, "CertState": 2, "RevocationReason": there });
+            let new = other_revocation(&revoked(told), &row);
+            assert_eq!(new.is_some(), is_new, "{told} where {there} is recorded");
+        }
+        let plain = Attributes {
+            revoked: None,
+            ..revoked(0)
+        };
+        assert!(other_revocation(&plain, &good).is_none());
+    }
 }
