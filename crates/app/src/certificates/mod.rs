@@ -31,6 +31,7 @@ mod pages;
 mod private_key;
 mod record;
 mod recover;
+mod revocation;
 mod revocation_evidence;
 mod revoke;
 mod revoked_elsewhere;

@@ -2,14 +2,15 @@
 //! come from knows it. Nothing is published: the lists are theirs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use db::tables::certificates;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Collection;
-use super::chosen::{Chosen, refused};
-use super::revoke::{Change, NEEDED, Order, write};
+use super::chosen::Chosen;
+use super::owner::ReachedThrough;
+use super::revocation::{Change, NEEDED, Order, all_or_none, write};
 use crate::authorities::{self, KnownAuthority};
 use crate::cx::Cx;
 use crate::error::Error;
@@ -50,7 +51,7 @@ pub(super) struct RevokedElsewhereOutput {
 
 /// Records what authorities elsewhere have revoked, put on hold or taken from it: all or none.
 #[utoipa::path(
-    post, path = "/Chancery/Certificates/Revocations", tag = "Chancery", params(Collection),
+    post, path = "/Chancery/Certificates/Revocations", tag = "Chancery", params(ReachedThrough),
     request_body = RevokedElsewhereRequest,
     responses((status = 200, body = RevokedElsewhereOutput, description = "They are as their authorities say")),
     extensions(
@@ -60,10 +61,10 @@ pub(super) struct RevokedElsewhereOutput {
 )]
 pub(super) async fn record(
     cx: Cx,
-    Query(collection): Query<Collection>,
+    Query(through): Query<ReachedThrough>,
     Body(request): Body<RevokedElsewhereRequest>,
 ) -> Result<Json<RevokedElsewhereOutput>, Error> {
-    let through = collection.through();
+    let through = through.into();
     let told = request.revocations.unwrap_or_default();
     // One without an id is none that exists, and is refused below by its place.
     let ids = told.iter().map(|one| one.certificate_id.unwrap_or(0));
@@ -78,10 +79,9 @@ pub(super) async fn record(
         .write("certificates.revoked_elsewhere", move |tx| {
             Box::pin(async move {
                 let rows = chosen.locked(tx, &cx, NEEDED, through).await?;
-                let is_own = |row: &certificates::Model| is_own(&known, row);
-                let changes = changes(&rows, &orders, is_own, cx.now())?;
+                let changes = changes(&rows, &orders, &known, cx.now())?;
                 write(tx, &cx, &changes).await?;
-                Ok::<_, Error>(changes.iter().map(|change| change.row.id).collect())
+                Ok::<_, Error>(changes.iter().map(Change::id).collect())
             })
         })
         .await?;
@@ -104,43 +104,30 @@ fn orders(cx: &Cx, told: Vec<RevokedElsewhere>) -> Result<BTreeMap<i64, Order>, 
     Ok(orders)
 }
 
-/// Whether this server itself says what is revoked: its own authorities issued it, or it is one of theirs.
-fn is_own(known: &[std::sync::Arc<KnownAuthority>], row: &certificates::Model) -> bool {
-    let issuer = |authority: &KnownAuthority| row.authority_id == Some(authority.id);
-    known.iter().any(|authority| issuer(authority)) || authorities::is_own(known, &row.sha256)
-}
-
 fn changes<'a>(
     rows: &'a [certificates::Model],
     orders: &'a BTreeMap<i64, Order>,
-    is_own: impl Fn(&certificates::Model) -> bool,
+    known: &[Arc<KnownAuthority>],
     now: i64,
 ) -> Result<Vec<Change<'a>>, Error> {
-    let (mut changes, mut reasons) = (Vec::new(), Vec::new());
-    for row in rows {
-        let Some(order) = orders.get(&row.id) else {
-            continue;
-        };
-        let applied = match is_own(row) {
-            true => Err(
+    all_or_none(rows, "recorded as their authorities say", |row| {
+        if is_own(known, row) {
+            return Err(
                 "it belongs to this server's authorities, which POST /Certificates/Revoke asks"
                     .into(),
-            ),
-            false => order.applied(row, now),
-        };
-        match applied {
-            Ok(None) => {}
-            Ok(Some(status)) => changes.push(Change {
-                row,
-                authority: None,
-                order,
-                status,
-            }),
-            Err(reason) => reasons.push(format!("Certificate {}: {reason}.", row.id)),
+            );
         }
-    }
-    match reasons.is_empty() {
-        true => Ok(changes),
-        false => Err(refused("recorded as their authorities say", reasons)),
-    }
+        match orders.get(&row.id) {
+            Some(order) => Change::new(row, None, order, now),
+            None => Ok(None),
+        }
+    })
+}
+
+/// Whether this server itself says what is revoked: its own authorities issued it, or it is one of theirs.
+fn is_own(known: &[Arc<KnownAuthority>], row: &certificates::Model) -> bool {
+    known
+        .iter()
+        .any(|authority| row.authority_id == Some(authority.id))
+        || authorities::is_own(known, &row.sha256)
 }

@@ -5,7 +5,7 @@ use testkit::{START, TestServer};
 
 use crate::certificates::{Maker, Wanted};
 use crate::certificates_revoke::{enrolled, list, records, total};
-use crate::owner::{certificate, collection};
+use crate::owner::{certificate, collection, container, store_in};
 
 const PATH: &str = "/Chancery/Certificates/Revocations";
 const READ: &str = "/certificates/collections/read/";
@@ -131,14 +131,14 @@ testkit::both_databases! {
         assert_eq!(records(&server, 6).await.len(), 0);
     }
 
-    async fn a_collection_opens_what_is_in_it(server: TestServer) {
+    async fn collections_and_containers_open_what_is_in_them(server: TestServer) {
         let inside = certificate(&server, "CN=inside.example").await;
         let outside = certificate(&server, "CN=outside.example").await;
         let through = collection(&server, "Inside", "IssuedCN -eq \"inside.example\"").await;
         let some = server.account(&[&format!("{REVOKE}{through}/")]).await;
         let reader = server.account(&[READ]).await;
         let of = |id: i64| json!({ "Revocations": [{ "CertificateId": id, "Reason": 4 }] });
-        let path = format!("{PATH}?collectionId={through}");
+        let path = format!("{PATH}?CollectionId={through}");
         reader.post(&path, of(inside)).await.expect(403);
         for id in [outside, 4_000_000] {
             some.post(&path, of(id)).await.expect(403);
@@ -146,6 +146,19 @@ testkit::both_databases! {
         some.post(PATH, of(inside)).await.expect(403);
         some.post(&path, json!({ "Revocations": [{ "Reason": 4 }] })).await.expect(403);
         assert_eq!(some.post(&path, of(inside)).await.expect(200).json["RecordedIds"], json!([inside]));
+
+        let stored = certificate(&server, "CN=stored.example").await;
+        let containers = [container(&server, "One").await, container(&server, "Two").await];
+        store_in(&server, containers[0], "/etc/one.pem", stored).await;
+        let of_container = server.account(&[&format!("/certificate_stores/revoke/{}/", containers[0])]).await;
+        let of_stores = server.account(&["/certificate_stores/revoke/"]).await;
+        let path = |at: usize| format!("{PATH}?ContainerId={}", containers[at]);
+        for (client, path, id) in [(&of_container, path(0), outside), (&of_container, path(1), stored), (&of_stores, PATH.to_owned(), outside)] {
+            client.post(&path, of(id)).await.expect(403);
+        }
+        of_container.post(PATH, of(stored)).await.expect(403);
+        assert_eq!(of_container.post(&path(0), of(stored)).await.expect(200).json["RecordedIds"], json!([stored]));
+        assert_eq!(of_stores.post(PATH, of(stored)).await.expect(200).json["RecordedIds"], json!([]));
         assert_eq!(shown(&server, outside).await["CertState"], 0);
     }
 }

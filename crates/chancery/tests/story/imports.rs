@@ -116,8 +116,8 @@ on_both_databases! {
         assert_eq!((&rows[0]["OwnerRoleName"], &rows[0]["Metadata"]["Site"]), (&json!("Web"), &json!("Bonn")));
         let asked = [("QueryString", "CN -eq \"host2.example.org\""), ("IncludeRevoked", "true")];
         let rows = to.call(Method::GET, "/Certificates", &asked, None).await.unwrap();
-        let shown = ["CertState", "RevocationReason", "RevocationEffDate"].map(|member| &rows[0][member]);
-        assert_eq!(shown, [&json!(2), &json!(4), &json!("2026-03-01T10:20:30Z")]);
+        let shown = ["CertState", "RevocationReason", "RevocationEffDate", "RevocationComment"].map(|member| &rows[0][member]);
+        assert_eq!(shown, [&json!(2), &json!(4), &json!("2026-03-01T10:20:30Z"), &json!("Newer one")]);
         let roles = ask(&to, Method::GET, "/Security/Roles", None).await;
         let web = roles.as_array().unwrap().iter().find(|role| role["Name"] == "Web").unwrap();
         assert_eq!(web["Permissions"], json!(["Certificates:Read"]));
