@@ -10,6 +10,7 @@ use futures::FutureExt;
 use sea_orm::{
     ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DbErr, Statement, TransactionTrait,
 };
+use sqlx::Executor;
 use tokio::sync::Semaphore;
 
 use crate::checkpoints;
@@ -23,6 +24,9 @@ const SQLITE_BUSY_TIMEOUT_MS: u64 = 10_000;
 const SQLITE_SNAPSHOTS: u32 = 2;
 /// How long a connection, or the turn of a snapshot, is waited for.
 const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Statements that a connection keeps prepared.
+const STATEMENTS: usize = 256;
 
 /// How many connections to hold.
 #[derive(Clone, Debug)]
@@ -121,7 +125,15 @@ impl Db {
             .min_connections(1)
             .sqlx_logging(false)
             .test_before_acquire(false)
-            .acquire_timeout(WAIT_MAX);
+            .acquire_timeout(WAIT_MAX)
+            .map_sqlx_postgres_opts(|options| options.statement_cache_capacity(STATEMENTS))
+            .map_sqlx_postgres_pool_opts(|options| {
+                options.after_connect(|connection, _| {
+                    // Compiling a plan takes 50 ms and more, which a list may wait for and no statement here gains.
+                    let set = connection.execute("SET jit = off");
+                    Box::pin(async move { set.await.map(drop) })
+                })
+            });
         let mut pool = Database::connect(connect).await?;
         pool.set_metric_callback(|statement| {
             if statement.failed {
@@ -379,7 +391,7 @@ pub(crate) fn sqlite_options(path: &Path, connections: u32, read_only: bool) -> 
                 .pragma("temp_store", "MEMORY")
                 // A page of rows fits, so that the thread that reads them does not stop in between.
                 .row_buffer_size(512)
-                .statement_cache_capacity(256);
+                .statement_cache_capacity(STATEMENTS);
             if read_only {
                 options.pragma("query_only", "ON")
             } else {

@@ -70,6 +70,18 @@ async fn several_open_one_new_database() {
 }
 
 #[tokio::test]
+async fn postgres_compiles_no_plan() {
+    let Some(fresh) = testing::postgres().await else {
+        return;
+    };
+    let setting = "SELECT current_setting('jit') AS jit";
+    let setting = sea_orm::Statement::from_string(fresh.dialect().backend(), setting);
+    let read = fresh.read().query_one_raw(setting).await.expect("a row");
+    let read = read.map(|row| row.try_get::<String>("", "jit"));
+    assert_eq!(read, Some(Ok("off".to_owned())));
+}
+
+#[tokio::test]
 async fn an_address_of_another_kind_is_refused() {
     for address in ["mysql://host/name", "http://x"] {
         let refused = Db::open(address, &Options::default()).await.map(|_| ());

@@ -4,16 +4,13 @@
 //! come; only the certificates that expire today have to be looked at.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use db::tables::{certificates, counters};
-use sea_orm::sea_query::{
-    Expr, ExprTrait, Func, OnConflict, Query, QueryStatementBuilder, SimpleExpr, SubQueryStatement,
-};
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, OnConflict, SimpleExpr};
 use sea_orm::{
-    ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter,
-    QuerySelect,
+    ActiveValue, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait,
+    QueryFilter, QuerySelect,
 };
 
 use super::record::STATE_REVOKED;
@@ -186,37 +183,45 @@ pub(crate) async fn begin(app: &App) -> Result<(), Error> {
         .await
 }
 
-/// How many certificates there are of each state, authority or type of key. Exact.
+/// How many certificates there are of each state, of each authority and of each type of key. Exact.
 ///
 /// # Errors
 /// Those of the database.
-pub(super) async fn by(
+pub(super) async fn each(
     connection: &impl ConnectionTrait,
-    by: By,
-) -> Result<BTreeMap<i64, i64>, Error> {
-    let (name, prefix) = (Expr::col(counters::Column::Name), by.prefix());
-    let begins = match (connection.get_database_backend(), db::after_prefix(prefix)) {
+) -> Result<[BTreeMap<i64, i64>; By::ALL.len()], Error> {
+    let name = Expr::col(counters::Column::Name);
+    let begins = |by: By| match (
+        connection.get_database_backend(),
+        db::after_prefix(by.prefix()),
+    ) {
         // SQLite has no index for `LIKE`, since it takes small letters for capital ones.
-        (DbBackend::Sqlite, Some(after)) => name.clone().gte(prefix).and(name.lt(after)),
+        (DbBackend::Sqlite, Some(after)) => {
+            name.clone().gte(by.prefix()).and(name.clone().lt(after))
+        }
         // Ranges of prefixes are ranges only where texts compare octet by octet.
-        _ => counters::Column::Name.starts_with(prefix),
+        _ => counters::Column::Name.starts_with(by.prefix()),
     };
+    let any = By::ALL
+        .into_iter()
+        .fold(Condition::any(), |any, by| any.add(begins(by)));
+    // In one statement, which PostgreSQL answers by looking through the whole table.
     let rows: Vec<(String, i64)> = counters::Entity::find()
         .select_only()
-        .columns([counters::Column::Name, counters::Column::Value])
-        .filter(begins)
+        .column(counters::Column::Name)
+        .column_as(sum_of_values(), "sum")
+        .filter(any)
+        .group_by(counters::Column::Name)
         .into_tuple()
         .all(connection)
         .await?;
-    let mut counts = BTreeMap::new();
-    for (name, value) in rows {
-        let number = name
-            .strip_prefix(by.prefix())
-            .and_then(|number| number.parse().ok());
-        *counts.entry(number.unwrap_or(0)).or_default() += value;
-    }
-    counts.retain(|_, count| *count != 0);
-    Ok(counts)
+    Ok(By::ALL.map(|by| {
+        let counts = rows.iter().filter_map(|(name, count)| {
+            let number = name.strip_prefix(by.prefix())?;
+            (*count != 0).then_some((number.parse().unwrap_or(0), *count))
+        });
+        counts.collect()
+    }))
 }
 
 /// When certificates expire that are not revoked.
@@ -237,48 +242,39 @@ pub(super) async fn expiring(
     now: i64,
 ) -> Result<Expiring, Error> {
     let today = day(now);
-    // Until the end of yesterday, of today, of each day ahead, and all. Each row is read once: there may be eight for each of some
-    // thousand days.
+    // Until the end of yesterday, of today, and of each day ahead; the last part is what comes after. In one statement that reads each
+    // row once: there may be eight for each of some thousand days.
     let ahead = days.iter().map(|ahead| today + ahead + 1);
-    let ends = [today, today + 1].into_iter().chain(ahead);
-    let (mut parts, mut from) = (Query::select(), i32::MIN);
-    for end in ends.chain([i64::MAX / 2]) {
-        let until = shard(0, end);
-        parts.expr(SimpleExpr::SubQuery(None, Box::new(counted(from..until))));
-        from = until;
+    let ends: Vec<i64> = [today, today + 1].into_iter().chain(ahead).collect();
+    let last = i32::try_from(ends.len()).unwrap_or(i32::MAX);
+    let mut part = CaseStatement::new();
+    for (number, end) in (0..last).zip(&ends) {
+        let is_before = Expr::col(counters::Column::Shard).lt(shard(0, *end));
+        part = part.case(is_before, number);
     }
-    let row = connection.query_one(&parts).await?;
-    let row = row.ok_or_else(|| Error::internal("a sum without a row"))?;
-    let (mut all, mut sum) = (Vec::with_capacity(days.len() + 3), 0);
-    for index in 0..days.len() + 3 {
-        sum += row.try_get_by_index::<i64>(index)?;
-        all.push(sum);
-    }
-    let [yesterday, whole_today, ref windows @ .., whole] = all[..] else {
-        return Err(Error::internal("sums are missing"));
-    };
+    let parts = counters::Entity::find()
+        .select_only()
+        .column_as(SimpleExpr::Case(Box::new(part.finally(last))), "part")
+        .column_as(sum_of_values(), "sum")
+        .filter(counters::Column::Name.eq(NOT_REVOKED))
+        .group_by(Expr::col("part"));
+    let parts: Vec<(i32, i64)> = parts.into_tuple().all(connection).await?;
+    let parts: BTreeMap<i32, i64> = parts.into_iter().collect();
+    let until = |part| parts.range(..=part).map(|(_, count)| count).sum::<i64>();
+    let (yesterday, whole_today) = (until(0), until(1));
     let left = i64::try_from(valid_today(connection, false, now).await?).unwrap_or(0);
     // Those of today that have expired.
     let gone = yesterday + (whole_today - yesterday - left);
     Ok(Expiring {
         expired: gone,
-        valid: whole - gone,
-        windows: windows.iter().map(|sum| sum - gone).collect(),
+        valid: until(last) - gone,
+        windows: (2..last).map(|part| until(part) - gone).collect(),
     })
 }
 
-/// How many not revoked ones are counted in these rows.
-fn counted(rows: Range<i32>) -> SubQueryStatement {
-    let sum = Func::sum(Expr::col(counters::Column::Value));
-    let sum = Func::coalesce([sum.into(), Expr::val(0)]).cast_as("BIGINT");
-    Query::select()
-        .expr(sum)
-        .from(counters::Entity)
-        .and_where(Expr::col(counters::Column::Name).eq(NOT_REVOKED))
-        .and_where(Expr::col(counters::Column::Shard).gte(rows.start))
-        .and_where(Expr::col(counters::Column::Shard).lt(rows.end))
-        .take()
-        .into_sub_query_statement()
+fn sum_of_values() -> SimpleExpr {
+    let sum = Expr::col((counters::Entity, counters::Column::Value)).sum();
+    sum.cast_as("BIGINT")
 }
 
 /// Those that expire today and have not yet.
@@ -310,10 +306,7 @@ pub(crate) async fn total(
     let kinds = &[NOT_REVOKED, REVOKED][..if include_revoked { 2 } else { 1 }];
     let mut kept = counters::Entity::find()
         .select_only()
-        .column_as(
-            Expr::col(counters::Column::Value).sum().cast_as("BIGINT"),
-            "total",
-        )
+        .column_as(sum_of_values(), "total")
         .filter(counters::Column::Name.is_in(kinds.iter().copied()));
     let mut today = 0;
     if !include_expired {

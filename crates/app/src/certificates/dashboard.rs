@@ -6,7 +6,7 @@ use sea_orm::{EntityTrait, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::counts::{self, By};
+use super::counts;
 use super::wire;
 use crate::cx::Cx;
 use crate::error::{Error, Kind};
@@ -127,9 +127,7 @@ pub(super) async fn counts(
 /// All of one moment.
 async fn read(cx: &Cx) -> Result<CountsOutput, Error> {
     let snapshot = cx.db().snapshot().await?;
-    let by_state = counts::by(&snapshot, By::State).await?;
-    let by_authority = counts::by(&snapshot, By::Authority).await?;
-    let by_key_type = counts::by(&snapshot, By::KeyType).await?;
+    let [by_state, by_authority, by_key_type] = counts::each(&snapshot).await?;
     let names: Vec<(i64, String, String)> = authorities::Entity::find()
         .select_only()
         .columns([

@@ -113,28 +113,33 @@ pub(super) static SAVED: LazyLock<Vec<Field>> = LazyLock::new(|| with_stores(|_|
 
 /// Where certificates are.
 const STORES: [Field; 4] = [
-    in_store("CertStoreId", Guid, || {
+    in_store("CertStoreId", Guid, in_stores, || {
         Expr::col((certificate_stores::Entity, certificate_stores::Column::Id))
     }),
-    in_store("CertStorePath", Folded, || {
+    in_store("CertStorePath", Folded, in_stores, || {
         Expr::col((
             certificate_stores::Entity,
             certificate_stores::Column::StorePathFold,
         ))
     }),
-    in_store("CertStoreFQDN", Folded, || {
+    in_store("CertStoreFQDN", Folded, in_stores, || {
         Expr::col((
             certificate_stores::Entity,
             certificate_stores::Column::ClientMachineFold,
         ))
     }),
-    in_store("CertStoreAlias", Folded, || {
+    in_store("CertStoreAlias", Folded, in_entries, || {
         Expr::col((store_entries::Entity, store_entries::Column::AliasFold))
     }),
 ];
 
-const fn in_store(name: &'static str, kind: FieldKind, value: fn() -> SimpleExpr) -> Field {
-    field_of_several(name, kind, id, value, in_stores, || {
+const fn in_store(
+    name: &'static str,
+    kind: FieldKind,
+    places: fn() -> SelectStatement,
+    value: fn() -> SimpleExpr,
+) -> Field {
+    field_of_several(name, kind, id, value, places, || {
         Expr::col((
             store_entry_certificates::Entity,
             store_entry_certificates::Column::CertificateId,
@@ -191,6 +196,7 @@ fn named() -> SelectStatement {
         .to_owned()
 }
 
+/// The certificates of stores: of a store its index has them, and no place is looked at.
 fn in_stores() -> SelectStatement {
     Query::select()
         .column((
@@ -205,6 +211,12 @@ fn in_stores() -> SelectStatement {
                 store_entry_certificates::Column::StoreId,
             )),
         )
+        .to_owned()
+}
+
+/// The same with what places are called.
+fn in_entries() -> SelectStatement {
+    in_stores()
         .inner_join(
             store_entries::Entity,
             Expr::col((store_entries::Entity, store_entries::Column::Id)).equals((
