@@ -15,7 +15,7 @@ use super::progress::{self, RUNNING};
 use super::reading::{Found, Lot};
 use crate::application_settings::OwnerPolicy;
 use crate::audit::{self, Category, Entry, Operation};
-use crate::certificates::record::{New, Origin, record_new};
+use crate::certificates::record::{New, Origin, record_new, turn};
 use crate::certificates::{Counted, counts, metadata, noted, stored};
 use crate::cx::Cx;
 use crate::error::{Error, Kind};
@@ -106,8 +106,7 @@ impl Plan {
             .filter(|found| !known.contains_key(&found.sha256) && !placed.follows(&found.sha256))
             .filter(|found| seen.insert(&found.sha256))
             .collect();
-        // In one order for everybody: two that bring the same certificates never wait for each other in a circle.
-        new.sort_unstable_by_key(|found| &found.sha256);
+        new.sort_unstable_by_key(|found| turn(&found.certificate, &found.sha256));
         let metadata = metadata_fields::check_in(tx, &self.metadata).await?;
         let (ids, counted) = self.add(tx, placed.import, &new, &metadata).await?;
         if let Some((before, _)) = &placed.before {
