@@ -1,7 +1,7 @@
 //! How many certificates there are, without counting them each time.
 //!
 //! Kept counts stand by the day on which certificates expire, so that those that are still valid are a sum over the days to
-//! come; only the certificates that expire today have to be looked at.
+//! come; only the certificates that expire today have to be looked at. Days that nobody asks for one by one are counted together too.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -24,6 +24,9 @@ const ROWS_MAX: usize = 1_000;
 const SHARDS: i32 = 8;
 const NOT_REVOKED: &str = "certificates.not_revoked";
 const REVOKED: &str = "certificates.revoked";
+/// The same as of [`NOT_REVOKED`] by this many days: what expired years ago and what is valid for years is a few rows.
+const NOT_REVOKED_SPANS: &str = "certificates.not_revoked.spans";
+const SPAN: i64 = if cfg!(feature = "testing") { 3 } else { 64 };
 
 /// What is counted of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,9 +91,9 @@ fn day(at: i64) -> i64 {
     at.clamp(0, i64::MAX) / jobs::DAY_MS
 }
 
-/// The row of a day: those of a day follow each other.
-fn shard(turn: i32, day: i64) -> i32 {
-    i32::try_from(day.saturating_mul(SHARDS.into()) + i64::from(turn)).unwrap_or(i32::MAX)
+/// The row of a day or a span: those of a day follow each other.
+fn shard(turn: i32, number: i64) -> i32 {
+    i32::try_from(number.saturating_mul(SHARDS.into()) + i64::from(turn)).unwrap_or(i32::MAX)
 }
 
 /// Counts certificates: each by +1 when it is recorded, by -1 when it is deleted, and both when it becomes another. Who waits for a
@@ -108,14 +111,15 @@ pub(crate) async fn change(
     // Rows are written in one order by everybody, so that no two wait for each other in a circle.
     let mut more: BTreeMap<(String, i32), i64> = BTreeMap::new();
     for (counted, by) in changes {
+        let day = day(counted.not_after);
         let kind = if counted.state == STATE_REVOKED {
             REVOKED
         } else {
+            let span = (NOT_REVOKED_SPANS.into(), shard(turn, day / SPAN));
+            *more.entry(span).or_default() += by;
             NOT_REVOKED
         };
-        *more
-            .entry((kind.into(), shard(turn, day(counted.not_after))))
-            .or_default() += by;
+        *more.entry((kind.into(), shard(turn, day))).or_default() += by;
         for dimension in By::ALL {
             let name = format!("{}{}", dimension.prefix(), dimension.of(&counted));
             *more.entry((name, turn)).or_default() += by;
@@ -146,13 +150,32 @@ pub(crate) async fn change(
     Ok(())
 }
 
-/// Counts what is there by state, authority and type of key, once: databases from before these counts have certificates already.
+/// Counts what is there by state, authority and type of key, and by spans of days, once: databases from before these counts have
+/// certificates already.
 ///
 /// # Errors
 /// Those of the database.
 pub(crate) async fn begin(app: &App) -> Result<(), Error> {
-    const COUNTED: &str = "certificates counted";
-    let key = (COUNTED.to_owned(), 0);
+    let each = By::ALL.map(|by| {
+        let (prefix, column) = (by.prefix(), by.column());
+        format!(
+            "INSERT INTO counters (name, shard, value) \
+             SELECT '{prefix}' || CAST({column} AS TEXT), 0, COUNT(*) FROM certificates GROUP BY {column}"
+        )
+    });
+    once(app, "certificates counted", each.into()).await?;
+    let days = i64::from(SHARDS) * SPAN;
+    let spans = format!(
+        "INSERT INTO counters (name, shard, value) \
+         SELECT '{NOT_REVOKED_SPANS}', shard / {days} * {SHARDS}, SUM(value) FROM counters \
+         WHERE name = '{NOT_REVOKED}' GROUP BY shard / {days}"
+    );
+    once(app, "certificates counted by spans", vec![spans]).await
+}
+
+/// Counts what nobody has counted before.
+async fn once(app: &App, mark: &'static str, counting: Vec<String>) -> Result<(), Error> {
+    let key = (mark.to_owned(), 0);
     let is_counted = counters::Entity::find_by_id(key)
         .one(app.db().read())
         .await?;
@@ -160,21 +183,16 @@ pub(crate) async fn begin(app: &App) -> Result<(), Error> {
         return Ok(());
     }
     app.db()
-        .write("certificates.count", |tx| {
+        .write("certificates.count", move |tx| {
             Box::pin(async move {
                 let mark = format!(
-                    "INSERT INTO counters (name, shard, value) VALUES ('{COUNTED}', 0, 1) ON CONFLICT DO NOTHING"
+                    "INSERT INTO counters (name, shard, value) VALUES ('{mark}', 0, 1) ON CONFLICT DO NOTHING"
                 );
                 // The second of two servers that start at once has nothing left to do.
                 if tx.execute_unprepared(&mark).await?.rows_affected() == 0 {
                     return Ok::<_, Error>(());
                 }
-                for by in By::ALL {
-                    let (prefix, column) = (by.prefix(), by.column());
-                    let sql = format!(
-                        "INSERT INTO counters (name, shard, value) \
-                         SELECT '{prefix}' || CAST({column} AS TEXT), 0, COUNT(*) FROM certificates GROUP BY {column}"
-                    );
+                for sql in counting {
                     tx.execute_unprepared(&sql).await?;
                 }
                 Ok(())
@@ -242,21 +260,40 @@ pub(super) async fn expiring(
     now: i64,
 ) -> Result<Expiring, Error> {
     let today = day(now);
-    // Until the end of yesterday, of today, and of each day ahead; the last part is what comes after. In one statement that reads each
-    // row once: there may be eight for each of some thousand days.
+    // Until the end of yesterday, of today, and of each day ahead; the last part is what comes after.
     let ahead = days.iter().map(|ahead| today + ahead + 1);
     let ends: Vec<i64> = [today, today + 1].into_iter().chain(ahead).collect();
     let last = i32::try_from(ends.len()).unwrap_or(i32::MAX);
-    let mut part = CaseStatement::new();
+    // Each day only from the begin of today's span to the end of that of the last day: there may be eight rows for each of some
+    // thousand days. In one statement that reads each row once.
+    let one_by_one = today / SPAN..ends.last().unwrap_or(&today) / SPAN + 1;
+    let (name, row) = (
+        Expr::col(counters::Column::Name),
+        Expr::col(counters::Column::Shard),
+    );
+    let of = |rows: &str, from| {
+        let rows = Condition::all().add(name.clone().eq(rows));
+        rows.add(row.clone().gte(from))
+    };
+    let span = |number| shard(0, number);
+    let day = |span: i64| shard(0, span.saturating_mul(SPAN));
+    let (near, ahead) = (of(NOT_REVOKED, day(one_by_one.start)), span(one_by_one.end));
+    let read = Condition::any()
+        .add(near.add(row.clone().lt(day(one_by_one.end))))
+        .add(of(NOT_REVOKED_SPANS, 0).add(row.clone().lt(span(one_by_one.start))))
+        .add(of(NOT_REVOKED_SPANS, ahead));
+    let is_span = || name.clone().eq(NOT_REVOKED_SPANS);
+    let mut part = CaseStatement::new()
+        .case(is_span().and(row.clone().lt(span(one_by_one.start))), 0)
+        .case(is_span(), last);
     for (number, end) in (0..last).zip(&ends) {
-        let is_before = Expr::col(counters::Column::Shard).lt(shard(0, *end));
-        part = part.case(is_before, number);
+        part = part.case(row.clone().lt(shard(0, *end)), number);
     }
     let parts = counters::Entity::find()
         .select_only()
         .column_as(SimpleExpr::Case(Box::new(part.finally(last))), "part")
         .column_as(sum_of_values(), "sum")
-        .filter(counters::Column::Name.eq(NOT_REVOKED))
+        .filter(read)
         .group_by(Expr::col("part"));
     let parts: Vec<(i32, i64)> = parts.into_tuple().all(connection).await?;
     let parts: BTreeMap<i32, i64> = parts.into_iter().collect();

@@ -148,3 +148,43 @@ async fn totals_are_exact_on_the_day_of_expiry() {
     assert_eq!(total(false, leaf.not_after() + DAY).await, before);
     assert_eq!(total(true, leaf.not_after() + DAY).await, before + 1);
 }
+
+#[tokio::test]
+async fn databases_from_before_counts_by_spans_are_counted_once() {
+    let postgres = db::testing::postgres().await;
+    for fresh in [Some(db::testing::sqlite().await), postgres]
+        .into_iter()
+        .flatten()
+    {
+        let app = app(&fresh).await;
+        let cx = Cx::system(Arc::clone(&app), "test");
+        let (root, leaf, _) = pair();
+        let all = [&leaf, &root].map(|one| Seen::new(one.der().to_vec()));
+        let written = app.db().write("test.seen", move |tx| {
+            Box::pin(async move { record_seen(tx, &cx, &all.each_ref()).await })
+        });
+        written.await.unwrap();
+        let expiring = async || {
+            let now = NOW + DAY / 2;
+            let found = counts::expiring(app.db().read(), &[0, 1, 7], now).await;
+            let found = found.unwrap();
+            (found.expired, found.valid, found.windows)
+        };
+        let counted = expiring().await;
+        assert!(counted.1 > 1);
+        assert_eq!(counted.2, [1, 1, 1]);
+        let before = app.db().write("test.before", |tx| {
+            Box::pin(async move {
+                let spans = "DELETE FROM counters WHERE name LIKE '%spans'";
+                tx.execute_unprepared(spans).await.map_err(Error::from)
+            })
+        });
+        before.await.unwrap();
+        // Without those that expire years ahead.
+        assert_eq!(expiring().await.1, 1);
+        for _ in 0..2 {
+            counts::begin(&app).await.unwrap();
+            assert_eq!(expiring().await, counted);
+        }
+    }
+}
