@@ -11,10 +11,12 @@ mod listing;
 mod scoped;
 mod server;
 mod start;
+mod table;
 mod url;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -26,7 +28,8 @@ use crate::server::{Server, Setup};
 /// The workloads of `cargo xtask bench`.
 #[derive(Parser)]
 struct Arguments {
-    /// All workloads, or only enrollments, only those of the inventory, or what comes in by the thousands.
+    /// All workloads but those of the inventory, or only enrollments, only the inventory, only what comes in by the thousands, or both of
+    /// these and their table.
     #[arg(value_enum, default_value_t)]
     workload: Workload,
     /// Of one workload alone, one database: the inventory needs the room of all its certificates in each.
@@ -69,6 +72,8 @@ enum Workload {
     Inventory,
     /// A stream of certificates into an empty database, and the inventory of a large store.
     Bulk,
+    /// The inventory and what comes in by the thousands, one database after the other, and at the end a table of both.
+    Table,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -100,6 +105,11 @@ async fn main() -> anyhow::Result<()> {
             let postgres = Setup::new(&arguments.binary, &folder, Some(address));
             alone(&arguments, "postgres", &postgres).await?;
         }
+        if arguments.workload == Workload::Table {
+            let lines = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut out = std::io::stdout().lock();
+            write!(out, "\n{}", table::markdown(&lines))?;
+        }
         return Ok(());
     }
     run(&arguments, "sqlite", &sqlite).await?;
@@ -124,6 +134,11 @@ async fn alone(arguments: &Arguments, database: &str, setup: &Setup) -> anyhow::
         }
         Workload::Bulk => {
             return inventory::bulk::run(setup, database, arguments.certificates).await;
+        }
+        Workload::Table => {
+            inventory::run(setup, database, arguments.certificates).await?;
+            let empty = setup.empty("bulk").await?;
+            return inventory::bulk::run(&empty, database, arguments.certificates).await;
         }
         Workload::All | Workload::Enrollment => {}
     }
@@ -209,7 +224,12 @@ async fn run(arguments: &Arguments, database: &str, setup: &Setup) -> anyhow::Re
     server.stop().await
 }
 
+/// What was reported, for the table.
+static REPORTED: Mutex<Vec<serde_json::Value>> = Mutex::new(Vec::new());
+
 fn report(line: &serde_json::Value) -> anyhow::Result<()> {
+    let mut lines = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.push(line.clone());
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)

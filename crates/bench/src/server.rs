@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use sea_orm::ConnectionTrait;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
@@ -37,6 +38,21 @@ impl Setup {
     /// A folder beside that of the server.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.folder.with_extension(name)
+    }
+
+    /// Another server with an empty database: beside the file, or on the same PostgreSQL.
+    pub(crate) async fn empty(&self, name: &str) -> anyhow::Result<Self> {
+        let mut other = self.clone();
+        other.folder = self.beside(name);
+        if let Some(address) = &self.database {
+            let (server, database) = address.rsplit_once('/').context("a database's name")?;
+            let connection = sea_orm::Database::connect(address.as_str()).await?;
+            let create = format!("CREATE DATABASE \"{database}_{name}\"");
+            connection.execute_unprepared(&create).await?;
+            connection.close().await?;
+            other.database = Some(format!("{server}/{database}_{name}"));
+        }
+        Ok(other)
     }
 
     /// Where the server keeps what is not in the database.

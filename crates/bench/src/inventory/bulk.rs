@@ -29,6 +29,11 @@ pub(crate) async fn run(setup: &Setup, database: &str, certificates: usize) -> a
     let stream = tempfile::NamedTempFile::new().context("a file for the stream")?;
     make(stream.path(), certificates).await?;
     let server = Server::start(setup).await?;
+    let before = super::held(&server).await?;
+    ensure!(
+        before <= super::OWN_MAX,
+        "the database holds {before} certificates; the import begins with an empty one"
+    );
     for kind in ["new", "again"] {
         let mut line = import(&server, stream.path(), certificates).await?;
         line["workload"] = format!("bulk import, {kind}").into();
