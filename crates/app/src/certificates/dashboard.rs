@@ -124,6 +124,13 @@ pub(super) async fn counts(
     Ok(Json(counts))
 }
 
+/// Reads what it is counted from, so that the database has it in memory when somebody asks: rows of a large inventory drive it out.
+pub(super) async fn keep_near(cx: &Cx) {
+    if let Err(error) = read(cx).await {
+        tracing::warn!(%error, "certificates could not be counted");
+    }
+}
+
 /// All of one moment.
 async fn read(cx: &Cx) -> Result<CountsOutput, Error> {
     let snapshot = cx.db().snapshot().await?;

@@ -244,6 +244,12 @@ pub(super) fn has_far(order: &[u32]) -> bool {
     order.len() > NEAR * STEP
 }
 
+/// Whether so many of a set that is in it, if it is spread evenly, stand where [`Ids::window`] looks without steps.
+pub(super) fn has_near(order: &[u32], set: &Ids, wanted: u64) -> bool {
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+    wanted.saturating_mul(order.len()) <= set.len().saturating_mul(NEAR * STEP)
+}
+
 /// Entries of an order, and how many of a set are among them where that is known.
 pub(super) type Step<'a> = (&'a [u32], Option<u32>);
 

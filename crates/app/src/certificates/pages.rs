@@ -13,13 +13,13 @@ use search::Expression;
 use tokio::sync::watch;
 
 use super::fields::{FIELDS, SAVED};
-use super::ids::{Ids, has_far, walk};
+use super::ids::{Ids, has_far, has_near, walk};
 use super::kept::{Counting, Lists, Preparing};
 use super::noted::{Changed, View};
 use super::orders::Order;
 use super::sets::{Set, Stop};
 use super::sorted::Sorted;
-use super::{members, texts};
+use super::{dashboard, members, texts};
 use crate::app::App;
 use crate::cx::Cx;
 use crate::error::Error;
@@ -86,7 +86,7 @@ enum Whole {
     Texts(&'static str),
 }
 
-/// Puts together what lists need soon after a start, and keeps it up to date, so that nobody who asks waits for it.
+/// Puts together what lists and dashboards need soon after a start, and keeps it up to date, so that nobody who asks waits for it.
 pub(crate) async fn prepare(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
     let cx = Cx::system(Arc::clone(app), "lists");
     let first = Asked {
@@ -100,6 +100,7 @@ pub(crate) async fn prepare(app: &Arc<App>, mut shutdown: watch::Receiver<bool>)
     let work = async {
         tokio::time::sleep(AFTER_START).await;
         loop {
+            dashboard::keep_near(&first.cx).await;
             if let Some(preparing) = Preparing::begin(app) {
                 first.clone().prepared(preparing).await;
             }
@@ -269,25 +270,25 @@ impl Asked {
         let passed = if is_near { skip } else { total - until };
         let backwards = descending == is_near;
         let limit = until - skip;
-        let counted = |counts: &[u32]| {
-            let steps = order.walk(counts, backwards);
-            set.window(steps, passed, limit, backwards)
-                .unwrap_or_default()
-        };
+        let counted = |counts: &[u32]| order.window(set, counts, passed, limit, backwards);
         let lists = self.lists();
         let where_all_are = &order[lists.hull(&members.parts, order)];
+        let is_sparse = order.is_sparse(set);
         let near = || {
+            if is_sparse && !has_near(where_all_are, set, passed + limit) {
+                return None;
+            }
             let steps = walk(where_all_are, None, backwards);
             set.window(steps, passed, limit, backwards)
         };
         let mut page = if let Some(counts) = lists.steps(&members.parts, order) {
             counted(&counts)
         } else if let Some(page) = near() {
-            if total > until && has_far(where_all_are) && !order.is_sparse(set) {
+            if total > until && has_far(where_all_are) && !is_sparse {
                 self.count_steps(order, members);
             }
             page
-        } else if order.is_sparse(set) {
+        } else if is_sparse {
             counted(&order.counts(set))
         } else {
             let (all, ids) = (Arc::clone(set), Arc::clone(order));

@@ -16,6 +16,8 @@ const PARTS: usize = if IS_TEST { 3 } else { 255 };
 const NONE: u8 = u8::MAX;
 /// So many are looked for one by one.
 const FEW: usize = if IS_TEST { 2 } else { 200 };
+/// So many of a part are looked for one by one: several entries are compared with one id at once, but each with a set.
+const ONE_BY_ONE: usize = if IS_TEST { 1 } else { 8 };
 /// Entries that are looked at together.
 const PIECE: usize = if IS_TEST { 4 } else { 1_024 };
 /// Of so many entries one is in a set at most that is counted in less time than it takes to keep the counts.
@@ -144,8 +146,63 @@ impl Sorted {
         }
     }
 
+    /// Those of a set, of which its steps have so many, without so many at the begin, or at the end when they are read `backwards`.
+    pub(super) fn window(
+        &self,
+        set: &Ids,
+        counts: &[u32],
+        skip: u64,
+        limit: u64,
+        backwards: bool,
+    ) -> Vec<i64> {
+        let found = self.scattered(set, counts, skip, limit, backwards);
+        found.unwrap_or_else(|| {
+            let steps = self.walk(counts, backwards);
+            let page = set.window(steps, skip, limit, backwards);
+            page.unwrap_or_default()
+        })
+    }
+
+    /// The same where they are few in each of many parts; nothing where they are not.
+    fn scattered(
+        &self,
+        set: &Ids,
+        counts: &[u32],
+        skip: u64,
+        limit: u64,
+        backwards: bool,
+    ) -> Option<Vec<i64>> {
+        let parts = self.parts.as_ref()?;
+        let (skip, limit) = (usize::try_from(skip).ok()?, usize::try_from(limit).ok()?);
+        let (mut before, mut inside) = (0, 0);
+        let mut wanted = [false; 1 << u8::BITS];
+        for turn in 0..PARTS {
+            let part = if backwards { PARTS - 1 - turn } else { turn };
+            let count = *counts.get(part)? as usize;
+            if inside == 0 && before + count <= skip {
+                before += count;
+            } else if count > 0 && before + inside < skip.saturating_add(limit) {
+                wanted[part] = true;
+                inside += count;
+            }
+        }
+        let within = wanted.iter().filter(|is_wanted| **is_wanted).count();
+        if inside > Ord::min(FEW, within * ONE_BY_ONE) {
+            return None;
+        }
+        let part = |id: &u32| parts.of.get(*id as usize).copied().unwrap_or(NONE);
+        let ids = set.numbers().filter_map(|id| u32::try_from(id).ok());
+        let ids: Vec<u32> = ids.filter(|id| wanted[usize::from(part(id))]).collect();
+        let mut places = self.places(&ids);
+        if backwards {
+            places.reverse();
+        }
+        let page = places.into_iter().skip(skip - before).take(limit);
+        Some(page.map(|at| i64::from(self.ids[at])).collect())
+    }
+
     /// The same steps with these counts, the last one first when it is read `backwards`.
-    pub(super) fn walk<'a>(
+    fn walk<'a>(
         &'a self,
         counts: &'a [u32],
         backwards: bool,
@@ -289,11 +346,13 @@ mod tests {
         }
         assert_eq!(sorted.place(-1, 0), None);
         assert_eq!(sorted.place(i64::MAX, 0), None);
+        let every_other = wanted.iter().step_by(2).copied().collect();
         for set in [
             vec![],
             wanted[..1].to_vec(),
             wanted.to_vec(),
             wanted[1..].to_vec(),
+            every_other,
         ] {
             let set = Ids::new(&set);
             let counts = sorted.counts(&set);
@@ -311,6 +370,17 @@ mod tests {
                     all.reverse();
                 }
                 assert_eq!(all, wanted);
+                let mut inside: Vec<u32> = wanted.to_vec();
+                inside.retain(|id| set.contains(*id));
+                if backwards {
+                    inside.reverse();
+                }
+                for (skip, limit) in [(0, 1), (0, 50), (1, 1), (1, 2), (2, 3), (50, 1)] {
+                    let page = sorted.window(&set, &counts, skip as u64, limit as u64, backwards);
+                    let expected = inside.iter().copied().map(i64::from);
+                    let expected: Vec<i64> = expected.skip(skip).take(limit).collect();
+                    assert_eq!(page, expected, "{skip} {limit} of {inside:?}");
+                }
             }
         }
         let middle = wanted.len() / 2;
