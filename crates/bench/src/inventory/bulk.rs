@@ -40,10 +40,11 @@ pub(crate) async fn run(setup: &Setup, database: &str, certificates: usize) -> a
         line["database"] = database.into();
         crate::report(&line)?;
     }
+    // What is done behind the writes would be counted as the inventory's.
+    super::names_indexed(&server).await?;
     let mut line = large_store(&server, certificates).await?;
     line["database"] = database.into();
     crate::report(&line)?;
-    super::names_indexed(&server).await?;
     server.stop().await?;
     let size = super::size_on_disk(setup).await?;
     crate::report(&json!({
