@@ -42,7 +42,7 @@ const fn when(server: &'static str, row: Row) -> Row {
     }
 }
 
-const ROWS: [Row; 26] = [
+const ROWS: [Row; 27] = [
     when(
         "then",
         row(
@@ -230,6 +230,18 @@ const ROWS: [Row; 26] = [
         "–",
         "bulk import, again",
         |line| Some(format!("{:.0}/s", number(line, "per_second")?)),
+    ),
+    row(
+        "`COPY` of the same rows, with and without indexes",
+        "–",
+        "PostgreSQL COPY of the same rows, certificates and contents",
+        |line| {
+            let (bare, indexed) = (
+                number(line, "per_second")?,
+                number(line, "per_second_with_indexes")?,
+            );
+            Some(format!("{indexed:.0}/s, {bare:.0}/s"))
+        },
     ),
     row(
         "full inventory of a store, nothing changed: server and database",

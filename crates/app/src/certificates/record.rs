@@ -94,8 +94,8 @@ async fn write(
 }
 
 /// By what those who record several certificates sort them: in one order for everybody, so that two that bring the same ones never
-/// wait for each other in a circle. Those of an issuer follow each other, as they do in the indexes of what they have in common: the
-/// pages of these become full, and a lot needs few of them.
+/// wait for each other in a circle. Those of an issuer follow each other, as they do in the indexes of what they have in common: a lot
+/// touches fewer of their pages.
 pub(super) fn turn<'a>(certificate: &'a pki::Certificate, sha256: &'a [u8]) -> (&'a str, &'a [u8]) {
     (certificate.issuer(), sha256)
 }

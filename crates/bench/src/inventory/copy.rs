@@ -45,6 +45,10 @@ async fn copied(
     file: impl Fn(&str) -> String,
 ) -> anyhow::Result<f64> {
     let mut seconds = 0.0;
+    // What a run that was ended has left.
+    connection
+        .execute_unprepared("DROP TABLE IF EXISTS copied")
+        .await?;
     for table in TABLES {
         let create = format!("CREATE TABLE copied (LIKE {table} {like})");
         connection.execute_unprepared(&create).await?;

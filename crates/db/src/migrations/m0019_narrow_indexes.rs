@@ -1,5 +1,5 @@
-//! Which certificates a list shows (neither revoked nor expired) is put together out of a set in memory, or asked by the indexes of id,
-//! state and the end of validity, which have all three. No other index need have it: each was larger by a half for it.
+//! Which certificates a list shows (neither revoked nor expired) is put together out of a set in memory, or asked by the indexes of
+//! state and the end of validity, which have both and the id. No other index need have it: each was larger by a half for it.
 
 /// One statement each, as in the first migration.
 pub(super) const STATEMENTS: &[&str] = &[

@@ -19,6 +19,7 @@ mod m0016_store_inventories;
 mod m0017_no_second_key;
 mod m0018_list_indexes;
 mod m0019_narrow_indexes;
+mod m0020_no_index_of_ids;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
@@ -101,6 +102,10 @@ const ALL: &[Migration] = &[
     Migration {
         name: "0019_narrow_indexes",
         statements: m0019_narrow_indexes::STATEMENTS,
+    },
+    Migration {
+        name: "0020_no_index_of_ids",
+        statements: m0020_no_index_of_ids::STATEMENTS,
     },
 ];
 
