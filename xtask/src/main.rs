@@ -19,7 +19,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 cargo xtask test [-- CARGO_TEST_ARGUMENTS]  all tests, on SQLite and on a private PostgreSQL; then the coverage of the interface.
                                             With arguments: only what they name, without the coverage.
-cargo xtask bench [-- ARGUMENTS]            the benchmarks on both databases, as JSON
+cargo xtask bench [-- ARGUMENTS]            the benchmarks on both databases, as JSON; with `table`, a table too
 cargo xtask fuzz TARGET [--seconds N] [--seed N]
                                             a decoder of the pki crate under mutated inputs; an unknown target lists them
 cargo xtask routes                          method, path, file and line, permissions of every operation

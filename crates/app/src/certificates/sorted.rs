@@ -163,7 +163,7 @@ impl Sorted {
         })
     }
 
-    /// The same where they are few in each of many parts; nothing where they are not.
+    /// The same where they are few in each of many parts; nothing where they are not. Of a set that is not sparse all ids would be passed.
     fn scattered(
         &self,
         set: &Ids,
@@ -172,7 +172,7 @@ impl Sorted {
         limit: u64,
         backwards: bool,
     ) -> Option<Vec<i64>> {
-        let parts = self.parts.as_ref()?;
+        let parts = self.parts.as_ref().filter(|_| self.is_sparse(set))?;
         let (skip, limit) = (usize::try_from(skip).ok()?, usize::try_from(limit).ok()?);
         let (mut before, mut inside) = (0, 0);
         let mut wanted = [false; 1 << u8::BITS];
